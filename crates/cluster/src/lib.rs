@@ -1,0 +1,1 @@
+//! The node: which rooms it owns and the task that runs each of them.

@@ -1,0 +1,1 @@
+//! The HTTP front door: health, CORS, join checks and the signalling WebSocket.

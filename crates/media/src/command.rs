@@ -1,0 +1,71 @@
+//! What the control plane asks of the media plane, and what it hears back. Plain values only.
+
+use std::sync::Arc;
+
+use tutti_forward::{ForwardCommand, ForwardEvent};
+use tutti_transport::{TransportCommand, TransportEvent, TransportId};
+
+/// Where a new transport lives, and how its peer reaches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    /// Shard that the transport must be opened on. Its number in four lower-case hexadecimal digits begins the
+    /// transport's own ICE user name fragment.
+    pub shard: u16,
+    /// Our candidates as `candidate:…` texts (RFC 8839, section 5.1), best first. UDP, then ICE-TCP passive.
+    pub candidates: Vec<String>,
+}
+
+/// One order to the media plane.
+#[derive(Debug, Clone)]
+pub enum MediaCommand {
+    /// About one transport.
+    Transport {
+        /// Shard from [`Placement`]; read when the command is `Open`, and remembered from then on.
+        shard: u16,
+        /// The transport.
+        id: TransportId,
+        /// What to do.
+        command: TransportCommand,
+    },
+    /// About the media of one transport.
+    Forward {
+        /// The publisher's transport for `Publish`, `Unpublish` and `SetMuted`; else the subscriber's.
+        transport: TransportId,
+        /// What to do.
+        command: ForwardCommand,
+    },
+}
+
+/// What the media plane reports.
+#[derive(Debug, Clone)]
+pub enum MediaEvent {
+    /// About one transport.
+    Transport {
+        /// The transport.
+        id: TransportId,
+        /// What happened.
+        event: TransportEvent,
+    },
+    /// About one track or subscription.
+    Forward(ForwardEvent),
+}
+
+impl MediaEvent {
+    /// Key of the room that the event belongs to.
+    pub fn room(&self) -> u32 {
+        match self {
+            Self::Transport { id, .. } => id.room(),
+            Self::Forward(event) => match event {
+                ForwardEvent::TrackStarted { track, .. }
+                | ForwardEvent::Speaker { track, .. }
+                | ForwardEvent::Upstream { track, .. } => track.room(),
+                ForwardEvent::Downstream { subscription, .. } | ForwardEvent::CodecMismatch { subscription } => {
+                    subscription.room()
+                }
+            },
+        }
+    }
+}
+
+/// Receives every event, on the thread of the shard it comes from. Must not block: hand it to a queue and return.
+pub type EventSink = Arc<dyn Fn(MediaEvent) + Send + Sync>;

@@ -1,0 +1,1 @@
+//! Session descriptions as typed values, read by a line walker.

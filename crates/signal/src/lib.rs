@@ -1,0 +1,1 @@
+//! One client's LiveKit dialogue: join, negotiate, subscribe, resume, leave.

@@ -1,0 +1,1 @@
+//! Access tokens: the claims, how they are signed, checked and defaulted.

@@ -1,0 +1,168 @@
+//! What the control plane asks of a transport, and what it hears back.
+//!
+//! Plain values only: they cross a thread boundary through a bounded mailbox.
+
+use bytes::Bytes;
+
+/// Names one transport (peer connection) on this node. The upper 32 bits are the key of the room it belongs to,
+/// so that an event finds its room without a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TransportId(pub u64);
+
+impl TransportId {
+    /// The id with number `index` in the room with key `room`.
+    pub const fn new(room: u32, index: u32) -> Self {
+        Self((room as u64) << 32 | index as u64)
+    }
+
+    /// Key of the room that this transport belongs to.
+    pub const fn room(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// An ICE user name fragment and password (RFC 8839, section 5.4).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    /// 4 to 256 ice-chars. Ours begin with the shard, see `tutti-media`.
+    pub ufrag: String,
+    /// 22 to 256 ice-chars. Secret: never logged.
+    pub pwd: String,
+}
+
+impl std::fmt::Debug for IceCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceCredentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
+    }
+}
+
+/// Which side starts the DTLS handshake (RFC 8842, section 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DtlsRole {
+    /// We send the ClientHello (`a=setup:active` in our description).
+    Client,
+    /// The peer does (`a=setup:passive` in our description).
+    Server,
+}
+
+/// The SHA-256 fingerprint of a certificate (RFC 8122).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint(pub [u8; 32]);
+
+/// How a data channel delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reliability {
+    /// Ordered and complete.
+    Reliable,
+    /// Unordered, never retransmitted.
+    Lossy,
+}
+
+/// The data channels of the LiveKit protocol (wire brief 2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// `_reliable`: ordered, complete; `DataPacket` messages.
+    Reliable,
+    /// `_lossy`: unordered, `maxRetransmits` 0; `DataPacket` messages.
+    Lossy,
+    /// `_data_track`: unordered, `maxRetransmits` 0; raw data-track packets.
+    DataTrack,
+}
+
+impl Channel {
+    /// The label on the wire.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Reliable => "_reliable",
+            Self::Lossy => "_lossy",
+            Self::DataTrack => "_data_track",
+        }
+    }
+
+    /// The channel with this label, if it is one of ours.
+    pub fn from_label(label: &str) -> Option<Self> {
+        [Self::Reliable, Self::Lossy, Self::DataTrack].into_iter().find(|c| c.label() == label)
+    }
+
+    /// How the channel delivers.
+    pub const fn reliability(self) -> Reliability {
+        match self {
+            Self::Reliable => Reliability::Reliable,
+            Self::Lossy | Self::DataTrack => Reliability::Lossy,
+        }
+    }
+}
+
+/// What a new transport starts from.
+#[derive(Debug, Clone)]
+pub struct OpenTransport {
+    /// Our credentials, already in the description that the peer gets.
+    pub ice: IceCredentials,
+    /// ICE-lite (RFC 8445, section 2.5); `false` for peers that need a full agent.
+    pub ice_lite: bool,
+    /// Data channels that we open, in this order (in-band, RFC 8832). Empty where the peer opens them.
+    pub open_channels: Vec<Channel>,
+}
+
+/// What the peer's description said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteParameters {
+    /// The peer's credentials. New ones on a transport that already has some mean an ICE restart.
+    pub ice: IceCredentials,
+    /// The certificate the peer must present.
+    pub fingerprint: Fingerprint,
+    /// Our side of the DTLS handshake. Fixed by the first description.
+    pub dtls_role: DtlsRole,
+    /// Whether the descriptions hold an application section.
+    pub data_channels: bool,
+    /// Largest message the peer accepts, bytes (`a=max-message-size`; 0 in SDP means no limit and is `None` here).
+    pub max_message_size: Option<u32>,
+}
+
+/// What the control plane asks of one transport.
+#[derive(Debug, Clone)]
+pub enum TransportCommand {
+    /// Create it. Packets for its user name fragment are accepted from now on.
+    Open(Box<OpenTransport>),
+    /// The peer's description arrived, for the first time or again.
+    SetRemote(Box<RemoteParameters>),
+    /// A trickled candidate: the text of `candidate:…` without `a=`. Malformed or unusable ones are counted and ignored.
+    AddRemoteCandidate(String),
+    /// Our new credentials for an ICE restart. Packets for the old ones stay valid until the new pair is nominated.
+    RestartIce(IceCredentials),
+    /// Queue a message on a data channel. Dropped and counted when the channel's queue is over its bound.
+    Send {
+        /// Channel to send on.
+        channel: Channel,
+        /// One whole message.
+        payload: Bytes,
+    },
+    /// Close and forget it.
+    Close,
+}
+
+/// What a transport tells the control plane.
+#[derive(Debug, Clone)]
+pub enum TransportEvent {
+    /// ICE and DTLS are up. Sent again when a restart or a silent spell ended.
+    Connected {
+        /// The selected pair runs over ICE-TCP.
+        tcp: bool,
+    },
+    /// No consent (RFC 7675) or no check answered for the disconnect time. May recover.
+    Disconnected,
+    /// Gave up: no pair, consent lost for good, or the handshake failed. The transport stays until closed.
+    Failed {
+        /// For logs and operators.
+        reason: &'static str,
+    },
+    /// A channel is open in both directions.
+    ChannelOpen(Channel),
+    /// One whole message arrived.
+    Message {
+        /// Channel it arrived on.
+        channel: Channel,
+        /// The message.
+        payload: Bytes,
+    },
+}
