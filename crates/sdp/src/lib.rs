@@ -1,1 +1,5 @@
 //! Session descriptions as typed values, read by a line walker.
+
+mod error;
+
+pub use error::Error;
