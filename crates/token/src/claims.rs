@@ -1,0 +1,172 @@
+//! What a token says, as JSON (wire brief 1.3). Unknown claims are ignored, `null` counts as absent.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use crate::grants::{AgentGrants, InferenceGrants, ObservabilityGrants, SipGrants, VideoGrants};
+
+/// The claims of an access token.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Claims {
+    /// API key whose secret signed the token.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub iss: String,
+    /// Identity of the participant. See [`Claims::identity`].
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub sub: String,
+    /// Token id; stands in for an empty `sub`.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub jti: String,
+    /// End of validity, seconds since 1970.
+    #[serde(deserialize_with = "numeric_date", skip_serializing_if = "is_default")]
+    pub exp: Option<i64>,
+    /// Begin of validity, seconds since 1970.
+    #[serde(deserialize_with = "numeric_date", skip_serializing_if = "is_default")]
+    pub nbf: Option<i64>,
+    /// When it was made, seconds since 1970.
+    #[serde(deserialize_with = "numeric_date", skip_serializing_if = "is_default")]
+    pub iat: Option<i64>,
+    /// Display name.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub name: String,
+    /// Kind of participant.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub kind: Kind,
+    /// Lower-case names of `ParticipantInfo.KindDetail`.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub kind_details: Vec<String>,
+    /// Participant metadata.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub metadata: String,
+    /// Participant attributes.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub attributes: BTreeMap<String, String>,
+    /// SHA-256 of a request body, base64; used by web-hooks.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub sha256: String,
+    /// `RoomConfiguration` in proto3 JSON, for a room that this join makes. May hold storage credentials: `Debug` hides it.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub room_config: Option<Value>,
+    /// Name of a room preset of the server.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub room_preset: String,
+    /// Rights on rooms.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub video: VideoGrants,
+    /// Rights on telephony.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub sip: SipGrants,
+    /// Rights on agents.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub agent: AgentGrants,
+    /// Rights on inference.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub inference: InferenceGrants,
+    /// Rights on observability.
+    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    pub observability: ObservabilityGrants,
+}
+
+impl Claims {
+    /// Claims that let one identity join one room, with every right at its default.
+    pub fn join(room: impl Into<String>, identity: impl Into<String>) -> Self {
+        Self {
+            sub: identity.into(),
+            video: VideoGrants { room_join: true, room: room.into(), ..VideoGrants::default() },
+            ..Self::default()
+        }
+    }
+
+    /// Identity of the participant: `sub`, else `jti`, else empty.
+    pub fn identity(&self) -> &str {
+        if self.sub.is_empty() { &self.jti } else { &self.sub }
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("iss", &self.iss)
+            .field("identity", &self.identity())
+            .field("exp", &self.exp)
+            .field("kind", &self.kind)
+            .field("video", &self.video)
+            .field("room_preset", &self.room_preset)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Kind of participant that a token states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A user. Also: an absent or unknown kind.
+    #[default]
+    Standard,
+    /// A stream from outside.
+    Ingress,
+    /// A recorder.
+    Egress,
+    /// A telephone.
+    Sip,
+    /// An agent.
+    Agent,
+    /// A connector to another service.
+    Connector,
+    /// A bridge between rooms.
+    Bridge,
+}
+
+impl Kind {
+    /// The kind of this lower-case name; `Standard` for a name that is not known.
+    pub fn from_name(name: &str) -> Self {
+        match name {
+            "ingress" => Self::Ingress,
+            "egress" => Self::Egress,
+            "sip" => Self::Sip,
+            "agent" => Self::Agent,
+            "connector" => Self::Connector,
+            "bridge" => Self::Bridge,
+            _ => Self::Standard,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|name| Self::from_name(&name))
+    }
+}
+
+/// Whether a claim says nothing and is left out.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Reads `null` as if the claim were absent.
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Reads a `NumericDate`, which may have a fraction (RFC 7519, section 2). The fraction is dropped.
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum NumericDate {
+        Whole(i64),
+        Fraction(f64),
+    }
+    Ok(Option::<NumericDate>::deserialize(deserializer)?.map(|date| match date {
+        NumericDate::Whole(seconds) => seconds,
+        // `as` saturates, so that an absurd date stays an absurd date.
+        NumericDate::Fraction(seconds) => seconds as i64,
+    }))
+}
