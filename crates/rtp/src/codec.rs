@@ -156,4 +156,12 @@ impl ExtensionMap {
     pub const fn set(&mut self, extension: Extension, id: u8) {
         self.0[extension as usize] = id;
     }
+
+    /// The extension with id `id`; none for 0.
+    pub fn extension(&self, id: u8) -> Option<Extension> {
+        if id == 0 {
+            return None;
+        }
+        self.0.iter().position(|known| *known == id).and_then(|index| Extension::ALL.get(index).copied())
+    }
 }
