@@ -1,0 +1,181 @@
+/**
+ * One call: owns the room, turns its events into values the pages read, and the visitor's wishes into calls on it.
+ * Draws nothing and knows no address bar.
+ */
+import { computed, signal } from '@preact/signals';
+import {
+  ConnectionState,
+  type LocalTrack,
+  Room,
+  RoomEvent,
+  type RoomOptions,
+  type TrackPublishOptions,
+  type VideoCodec,
+  VideoPresets,
+} from 'livekit-client';
+import type { Access } from '../access/access.ts';
+import type { DeviceKind, Devices } from '../devices/devices.ts';
+import { captureFailure } from '../devices/failure.ts';
+import type { FailureName } from '../text/en.ts';
+import { wording } from '../text/language.ts';
+import { Chat } from './chat.ts';
+import { type Failure, endOfCall } from './failure.ts';
+import { type Member, memberOf } from './member.ts';
+import { Notices } from './notices.ts';
+
+export interface CallOptions {
+  readonly singlePeerConnection: boolean;
+  readonly codec: VideoCodec;
+  readonly devices: Devices;
+  /** The call is over; a failure unless the visitor left. */
+  readonly onEnd: (failure: Failure | undefined) => void;
+}
+
+/** Events after which what is on screen may differ. */
+const CHANGES = [
+  RoomEvent.ConnectionStateChanged,
+  RoomEvent.ParticipantConnected,
+  RoomEvent.ParticipantDisconnected,
+  RoomEvent.ParticipantNameChanged,
+  RoomEvent.TrackPublished,
+  RoomEvent.TrackUnpublished,
+  RoomEvent.TrackSubscribed,
+  RoomEvent.TrackUnsubscribed,
+  RoomEvent.TrackMuted,
+  RoomEvent.TrackUnmuted,
+  RoomEvent.LocalTrackPublished,
+  RoomEvent.LocalTrackUnpublished,
+  RoomEvent.ActiveSpeakersChanged,
+  RoomEvent.ConnectionQualityChanged,
+  RoomEvent.ParticipantPermissionsChanged,
+  RoomEvent.AudioPlaybackStatusChanged,
+] as const;
+
+export class Call {
+  readonly room: Room;
+  readonly chat: Chat;
+  readonly notices = new Notices();
+  readonly state = signal(ConnectionState.Connecting);
+  /** The visitor first, then the others in the order in which they came. */
+  readonly members = signal<readonly Member[]>([]);
+  /** The browser wants a click before it lets the others be heard. */
+  readonly isSoundBlocked = signal(false);
+  readonly me = computed(() => this.members.value.find((member) => member.isLocal));
+  readonly isReconnecting = computed(
+    () => this.state.value === ConnectionState.Reconnecting || this.state.value === ConnectionState.SignalReconnecting,
+  );
+  #refreshQueued = false;
+
+  constructor(readonly options: CallOptions) {
+    this.room = new Room(roomOptions(options));
+    this.chat = new Chat(this.room);
+    for (const event of CHANGES) this.room.on(event, this.#queueRefresh);
+    this.room
+      .on(RoomEvent.ParticipantConnected, ({ name, identity }) => this.notices.say(wording.value.cameIn(name || identity)))
+      .on(RoomEvent.ParticipantDisconnected, ({ name, identity }) => this.notices.say(wording.value.wentOut(name || identity)))
+      .on(RoomEvent.Reconnected, () => this.notices.say(wording.value.reconnected))
+      .on(RoomEvent.MediaDevicesError, (error, kind) => {
+        this.#complain(captureFailure(error, kind === 'videoinput' ? 'camera' : 'microphone'));
+      })
+      .on(RoomEvent.Disconnected, (reason) => {
+        if (this.state.value !== ConnectionState.Connecting) options.onEnd(endOfCall(reason));
+      });
+  }
+
+  /** Connects and publishes what was open in the preview. Throws when the room cannot be entered. */
+  async join(access: Access, tracks: readonly LocalTrack[]): Promise<void> {
+    try {
+      await this.room.connect(access.url, access.token);
+    } catch (error) {
+      for (const track of tracks) track.stop();
+      throw error;
+    }
+    this.#refresh();
+    void this.options.devices.refresh();
+    void Promise.allSettled(tracks.map((track) => this.#publish(track))).then(this.#queueRefresh);
+  }
+
+  async setMicrophone(on: boolean): Promise<void> {
+    await this.room.localParticipant.setMicrophoneEnabled(on).catch((error: unknown) => {
+      this.#complain(captureFailure(error, 'microphone'));
+    });
+    this.#refresh();
+  }
+
+  async setCamera(on: boolean): Promise<void> {
+    await this.room.localParticipant.setCameraEnabled(on).catch((error: unknown) => {
+      this.#complain(captureFailure(error, 'camera'));
+    });
+    this.#refresh();
+  }
+
+  async setSharing(on: boolean): Promise<void> {
+    try {
+      await this.room.localParticipant.setScreenShareEnabled(on, { audio: true, selfBrowserSurface: 'include' });
+    } catch (error) {
+      // Closing the browser's picker is a change of mind, not a failure.
+      if (!(error instanceof DOMException && error.name === 'NotAllowedError')) this.#complain('shareFailed');
+    }
+    this.#refresh();
+  }
+
+  async chooseDevice(kind: DeviceKind, id: string): Promise<void> {
+    this.options.devices.choose(kind, id);
+    await this.room.switchActiveDevice(kind, id || 'default', false).catch((error: unknown) => {
+      this.#complain(captureFailure(error, kind === 'videoinput' ? 'camera' : 'microphone'));
+    });
+  }
+
+  async unblockSound(): Promise<void> {
+    await this.room.startAudio();
+    this.#refresh();
+  }
+
+  async leave(): Promise<void> {
+    await this.room.disconnect();
+  }
+
+  async #publish(track: LocalTrack): Promise<void> {
+    try {
+      await this.room.localParticipant.publishTrack(track);
+    } catch {
+      track.stop();
+      this.#complain('publishDenied');
+    }
+  }
+
+  #complain(failure: FailureName): void {
+    this.notices.say(wording.value.failures[failure], 'bad');
+  }
+
+  /** Events come in bursts; one reading of the room serves them all. */
+  readonly #queueRefresh = (): void => {
+    if (this.#refreshQueued) return;
+    this.#refreshQueued = true;
+    queueMicrotask(() => this.#refresh());
+  };
+
+  #refresh(): void {
+    this.#refreshQueued = false;
+    const { room } = this;
+    this.state.value = room.state;
+    this.isSoundBlocked.value = room.state === ConnectionState.Connected && !room.canPlaybackAudio;
+    const others = [...room.remoteParticipants.values()].sort(
+      (a, b) => (a.joinedAt?.getTime() ?? 0) - (b.joinedAt?.getTime() ?? 0),
+    );
+    this.members.value = [room.localParticipant, ...others].map(memberOf);
+  }
+}
+
+function roomOptions({ singlePeerConnection, codec, devices }: CallOptions): RoomOptions {
+  const publishDefaults: TrackPublishOptions = { simulcast: true, videoCodec: codec };
+  return {
+    singlePeerConnection,
+    adaptiveStream: true,
+    dynacast: true,
+    publishDefaults,
+    videoCaptureDefaults: { resolution: VideoPresets.h720.resolution, deviceId: devices.present('videoinput') },
+    audioCaptureDefaults: { deviceId: devices.present('audioinput') },
+    audioOutput: { deviceId: devices.present('audiooutput') },
+  };
+}
