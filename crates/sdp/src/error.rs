@@ -1,19 +1,42 @@
-//! What can be wrong with a description, by name and line.
+//! What can be wrong with a description: line, name and fault.
 
-/// A line that cannot be read, or a bound that was passed.
+/// Why a text is not a description that can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {kind}")]
+#[error("line {line}, {name}: {fault}")]
 pub struct Error {
     /// Number of the line, from 1.
     pub line: usize,
+    /// What stands or should stand there, such as `m` or `a=extmap`.
+    pub name: &'static str,
     /// What is wrong with it.
-    pub kind: ErrorKind,
+    pub fault: Fault,
 }
 
-/// What is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ErrorKind {
-    /// Does not begin with `v=0`.
-    #[error("not a session description")]
-    NotSdp,
+/// What is wrong with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The text does not begin with `v=0`.
+    #[error("no session description")]
+    NotADescription,
+    /// Not of the form `x=…`, or with control characters inside.
+    #[error("not a line of a description")]
+    NotALine,
+    /// Longer than a bound allows.
+    #[error("longer than {limit} bytes")]
+    TooLong {
+        /// The bound.
+        limit: usize,
+    },
+    /// More of them than a bound allows.
+    #[error("more than {limit}")]
+    TooMany {
+        /// The bound.
+        limit: usize,
+    },
+    /// Something is missing.
+    #[error("no {0}")]
+    Missing(&'static str),
+    /// Something has no value that it may have.
+    #[error("bad {0}")]
+    Invalid(&'static str),
 }

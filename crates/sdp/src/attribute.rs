@@ -1,0 +1,130 @@
+//! Values of single attributes: text in, value or fault out.
+
+use crate::error::Fault;
+use crate::media::{Direction, ExtensionMapping};
+use crate::simulcast::{Rid, RidDirection, Simulcast};
+use crate::source::{GroupSemantics, Msid, SourceGroup};
+use crate::transport::Fingerprint;
+
+/// A word without white space, not empty. Control characters never get here, the walker refuses their line.
+pub(crate) fn word<'a>(text: &'a str, what: &'static str) -> Result<&'a str, Fault> {
+    let text = text.trim();
+    if text.is_empty() || text.contains(char::is_whitespace) { Err(Fault::Invalid(what)) } else { Ok(text) }
+}
+
+/// A decimal number.
+pub(crate) fn number<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Fault> {
+    text.trim().parse().map_err(|_| Fault::Invalid(what))
+}
+
+/// Splits `<payload type> <rest>`; the payload type is `None` for `*`.
+pub(crate) fn payload_type(value: &str) -> Result<(Option<u8>, &str), Fault> {
+    let (head, rest) = value.trim_start().split_once(' ').ok_or(Fault::Missing("value after the payload type"))?;
+    if head == "*" {
+        return Ok((None, rest.trim()));
+    }
+    let number = head.parse().ok().filter(|number| *number < 128).ok_or(Fault::Invalid("payload type"))?;
+    Ok((Some(number), rest.trim()))
+}
+
+/// `<name>/<clock rate>[/<channels>]`.
+pub(crate) fn encoding(value: &str) -> Result<(&str, u32, u8), Fault> {
+    let mut parts = value.split('/');
+    let name = word(parts.next().unwrap_or_default(), "encoding name")?;
+    let clock_rate = number(parts.next().ok_or(Fault::Missing("clock rate"))?, "clock rate")?;
+    let channels = parts.next().map_or(Ok(1), |text| number(text, "channel count"))?;
+    Ok((name, clock_rate, channels))
+}
+
+/// `<hash> <hex>:<hex>…`.
+pub(crate) fn fingerprint(value: &str) -> Result<Fingerprint, Fault> {
+    let (hash, digest) = value.trim().split_once(' ').ok_or(Fault::Missing("digest"))?;
+    if !hash.eq_ignore_ascii_case("sha-256") {
+        return Ok(Fingerprint::Unsupported(hash.to_owned()));
+    }
+    let mut bytes = [0; 32];
+    let mut parts = digest.trim().split(':');
+    for byte in &mut bytes {
+        let part = parts.next().filter(|part| part.len() == 2).ok_or(Fault::Invalid("digest"))?;
+        *byte = u8::from_str_radix(part, 16).map_err(|_| Fault::Invalid("digest"))?;
+    }
+    if parts.next().is_some() { Err(Fault::Invalid("digest")) } else { Ok(Fingerprint::Sha256(bytes)) }
+}
+
+/// `<id>[/<direction>] <uri> [<attributes>]`.
+pub(crate) fn extension(value: &str) -> Result<ExtensionMapping, Fault> {
+    let mut words = value.split_whitespace();
+    let head = words.next().ok_or(Fault::Missing("id"))?;
+    let (id, direction) = match head.split_once('/') {
+        Some((id, direction)) => (id, Some(Direction::from_text(direction).ok_or(Fault::Invalid("direction"))?)),
+        None => (head, None),
+    };
+    // 4096 to 4351 stand for "choose an id", RFC 8285, section 6.
+    let id = id.parse().ok().filter(|id| (1..=4351).contains(id)).ok_or(Fault::Invalid("id"))?;
+    let uri = words.next().ok_or(Fault::Missing("uri"))?.to_owned();
+    Ok(ExtensionMapping { id, direction, uri })
+}
+
+/// `<stream> [<track>]`.
+pub(crate) fn msid(value: &str) -> Result<Msid, Fault> {
+    let mut words = value.split_whitespace();
+    let stream = words.next().ok_or(Fault::Missing("stream id"))?.to_owned();
+    Ok(Msid { stream, track: words.next().unwrap_or_default().to_owned() })
+}
+
+/// `<ssrc> <attribute>[:<value>]`.
+pub(crate) fn source(value: &str) -> Result<(u32, &str, &str), Fault> {
+    let (ssrc, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
+    let ssrc = number(ssrc, "ssrc")?;
+    let (name, value) = rest.split_once(':').unwrap_or((rest, ""));
+    Ok((ssrc, name.trim(), value.trim()))
+}
+
+/// `<semantics> <ssrc> …`, at most `limit` sources.
+pub(crate) fn source_group(value: &str, limit: usize) -> Result<SourceGroup, Fault> {
+    let mut words = value.split_whitespace();
+    let semantics = GroupSemantics::from_text(words.next().ok_or(Fault::Missing("semantics"))?);
+    let mut ssrcs = Vec::new();
+    for ssrc in words {
+        if ssrcs.len() == limit {
+            return Err(Fault::TooMany { limit });
+        }
+        ssrcs.push(number(ssrc, "ssrc")?);
+    }
+    Ok(SourceGroup { semantics, ssrcs })
+}
+
+/// `<id> send|recv [<restrictions>]`.
+pub(crate) fn rid(value: &str) -> Result<Rid, Fault> {
+    let (id, rest) = value.trim().split_once(' ').ok_or(Fault::Missing("direction"))?;
+    let (direction, restrictions) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
+    let direction = match direction {
+        "send" => RidDirection::Send,
+        "recv" => RidDirection::Recv,
+        _ => return Err(Fault::Invalid("direction")),
+    };
+    Ok(Rid { id: word(id, "id")?.to_owned(), direction, restrictions: restrictions.trim().to_owned() })
+}
+
+/// `send <streams> [recv <streams>]` in any order; `rid=` before a list is an older spelling.
+pub(crate) fn simulcast(value: &str, limit: usize) -> Result<Simulcast, Fault> {
+    let mut simulcast = Simulcast::default();
+    let mut words = value.split_whitespace();
+    while let Some(direction) = words.next() {
+        let list = words.next().ok_or(Fault::Missing("streams"))?;
+        let list = list.strip_prefix("rid=").unwrap_or(list);
+        let streams = match direction {
+            "send" => &mut simulcast.send,
+            "recv" => &mut simulcast.recv,
+            _ => return Err(Fault::Invalid("direction")),
+        };
+        for stream in list.split(';') {
+            let first = stream.split(',').next().unwrap_or_default();
+            if streams.len() == limit {
+                return Err(Fault::TooMany { limit });
+            }
+            streams.push(word(first.strip_prefix('~').unwrap_or(first), "stream")?.to_owned());
+        }
+    }
+    Ok(simulcast)
+}
