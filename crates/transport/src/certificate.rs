@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 
 use crate::command::Fingerprint;
+use crate::data::DataConfig;
 use crate::error::TransportError;
 
 /// A self-signed ECDSA P-256 certificate. One per process; clones share it.
@@ -29,6 +30,11 @@ impl Certificate {
         self.fingerprint
     }
 
+    /// A copy for one DTLS association, which owns its certificate.
+    pub(crate) fn for_dtls(&self) -> dimpl::DtlsCertificate {
+        dimpl::DtlsCertificate::clone(&self.inner)
+    }
+
     /// The certificate, DER.
     pub fn der(&self) -> &[u8] {
         &self.inner.certificate
@@ -50,21 +56,42 @@ impl Fingerprint {
     }
 }
 
+/// First retransmission of a DTLS flight. Round trips to a node are mostly below it; RFC 6347's one second would be
+/// the whole time to the first frame after a single loss.
+const DTLS_FIRST_RTO: Duration = Duration::from_millis(200);
+
+/// Retransmissions of one flight. More than fit into the handshake's time, which is the bound that counts:
+/// the library takes answers to the peer's own retransmissions from the same budget.
+const DTLS_RETRIES: usize = 30;
+
+/// Time for the whole handshake, once it began.
+const DTLS_HANDSHAKE_WITHIN: Duration = Duration::from_secs(20);
+
+/// Largest datagram we build, bytes: 1280, the least MTU of IPv6, without 48 of IPv6 and UDP headers, rounded down.
+pub(crate) const DATAGRAM_MAX: usize = 1200;
+
 /// What all transports of a process share. Keep it in an `Arc`.
 #[derive(Debug, Clone)]
 pub struct TransportConfig {
     pub(crate) certificate: Certificate,
     pub(crate) dtls: Arc<dimpl::Config>,
+    pub(crate) data: DataConfig,
 }
 
 impl TransportConfig {
     /// A configuration around the process's certificate.
     pub fn new(certificate: Certificate) -> Result<Self, TransportError> {
         let dtls = dimpl::Config::builder()
-            .handshake_timeout(Duration::from_secs(20))
+            .mtu(DATAGRAM_MAX)
+            // An address is proved by ICE before its first DTLS datagram is read: the cookie would cost a round trip.
+            .use_server_cookie(false)
+            .require_client_certificate(true)
+            .flight_start_rto(DTLS_FIRST_RTO)
+            .flight_retries(DTLS_RETRIES)
+            .handshake_timeout(DTLS_HANDSHAKE_WITHIN)
             .build()
             .map_err(TransportError::ConfigureDtls)?;
-        Ok(Self { certificate, dtls: Arc::new(dtls) })
+        Ok(Self { certificate, dtls: Arc::new(dtls), data: DataConfig::new(DATAGRAM_MAX) })
     }
 
     /// SHA-256 of our certificate, for `a=fingerprint`.

@@ -3,7 +3,7 @@
 /// Running totals of one transport. Everything that is dropped without a word to the peer is counted here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Authentic connectivity checks from the peer.
+    /// Authentic connectivity checks from the peer, and its answers to ours.
     pub stun_checks: u64,
     /// STUN datagrams that were malformed, not authentic, not for us, or beyond a bound.
     pub stun_rejected: u64,

@@ -1,5 +1,7 @@
 //! Tells what a datagram is (RFC 7983) and, for a connectivity check, whom it is for. No state, no allocation, no panics.
 
+use crate::stun::BindingRequest;
+
 /// What a datagram on a bundled media port holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatagramKind {
@@ -29,6 +31,5 @@ pub fn classify(datagram: &[u8]) -> DatagramKind {
 /// The two halves of the USERNAME of a STUN binding request: (the receiver's ufrag, the sender's ufrag).
 /// `None` when the datagram is no well-formed binding request with such a name.
 pub fn stun_username(datagram: &[u8]) -> Option<(&str, &str)> {
-    let _ = datagram;
-    None
+    BindingRequest::parse(datagram).map(|request| (request.local_ufrag, request.remote_ufrag))
 }

@@ -14,10 +14,15 @@
 mod certificate;
 mod command;
 mod counters;
+mod data;
 mod demux;
+mod dtls;
 mod error;
+mod ice;
+mod liveness;
 mod path;
 mod srtp;
+mod stun;
 pub mod tcp_frame;
 mod transport;
 

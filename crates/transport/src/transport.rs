@@ -1,27 +1,67 @@
 //! The state machine of one peer's transport: joins ICE, DTLS, SRTP and data channels.
+//!
+//! Owns the order of things: checks before DTLS, the peer's certificate before its keys, DTLS before data channels,
+//! and what is said to the control plane. The parts know nothing of each other.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::certificate::TransportConfig;
-use crate::command::{OpenTransport, TransportCommand};
+use crate::command::{Channel, DtlsRole, OpenTransport, Reliability, RemoteParameters, TransportCommand, TransportEvent};
 use crate::counters::Counters;
-use crate::path::{Datagram, LocalAddresses, Output, Path, TcpConnection};
-use crate::srtp::{SrtpError, SrtpProfile};
+use crate::data::{DataAssociation, DataEvent};
+use crate::demux::{DatagramKind, classify};
+use crate::dtls::{DtlsAssociation, DtlsFailure, DtlsOutput};
+use crate::ice::{CandidateText, Heard, IceAgent, read_candidate};
+use crate::liveness::{Liveness, Verdict};
+use crate::path::{Datagram, LocalAddresses, Output, Path, TcpConnection, Transmit};
+use crate::srtp::{SrtpError, SrtpProfile, SrtpSession};
+
+/// DTLS datagrams kept until the peer's description arrives: two flights of a ClientHello in two fragments. The peer's
+/// own retransmission would come up to a second later.
+const EARLY_DTLS_MAX: usize = 4;
+
+/// Largest datagram kept so, bytes.
+const EARLY_DTLS_LEN_MAX: usize = 2048;
+
+/// What of the peer's descriptions must not change, or is needed later.
+struct Remote {
+    role: DtlsRole,
+    data_channels: bool,
+    message_max: u32,
+}
 
 /// One peer's secure transport.
 pub struct Transport {
-    #[expect(dead_code)]
     config: Arc<TransportConfig>,
-    ufrags: Vec<String>,
+    ice: IceAgent,
+    liveness: Liveness,
+    remote: Option<Remote>,
+    dtls: Option<Box<DtlsAssociation>>,
+    early_dtls: Vec<Vec<u8>>,
+    srtp: Option<Box<SrtpSession>>,
+    data: Option<Box<DataAssociation>>,
+    open_channels: Vec<Channel>,
+    /// The last thing said was that the peer is connected.
+    connected: bool,
+    /// The last thing said was that the peer is given up.
+    failed: bool,
+    /// Closed, or failed for good: nothing is taken and nothing sent any more.
+    over: bool,
+    restarts_seen: u32,
+    selected_before: Option<Path>,
+    ice_revision: u32,
+    path_revision: u32,
     outputs: VecDeque<Output>,
     counters: Counters,
 }
 
 impl Transport {
-    /// A transport that answers checks for `open.ice` from now on. `seed` must be unpredictable:
-    /// transaction ids and tie-breakers come from it.
+    /// A transport that answers checks for `open.ice` from now on. `seed` must be unpredictable: the tie-breaker of a
+    /// full agent comes from it.
     pub fn new(
         open: OpenTransport,
         local: &LocalAddresses,
@@ -29,33 +69,93 @@ impl Transport {
         seed: u64,
         now: Instant,
     ) -> Self {
-        let _ = (local, seed, now);
         Self {
             config: Arc::clone(config),
-            ufrags: vec![open.ice.ufrag],
+            ice: IceAgent::new(&open, local, seed, now),
+            liveness: Liveness::new(),
+            remote: None,
+            dtls: None,
+            early_dtls: Vec::new(),
+            srtp: None,
+            data: None,
+            open_channels: open.open_channels,
+            connected: false,
+            failed: false,
+            over: false,
+            restarts_seen: 0,
+            selected_before: None,
+            ice_revision: 0,
+            path_revision: 0,
             outputs: VecDeque::new(),
             counters: Counters::default(),
         }
     }
 
     /// Does what the control plane asks. `Open` is ignored: it made this transport.
+    ///
+    /// For an ICE restart `RestartIce` comes first, then `SetRemote` with the peer's new credentials.
     pub fn handle_command(&mut self, now: Instant, command: TransportCommand) {
-        let _ = (now, command);
+        if self.over {
+            return;
+        }
+        match command {
+            TransportCommand::Open(_) => {}
+            TransportCommand::SetRemote(remote) => self.set_remote(now, &remote),
+            TransportCommand::AddRemoteCandidate(text) => self.add_candidate(now, &text),
+            TransportCommand::RestartIce(local) => {
+                self.ice.restart(now, &local);
+                self.liveness.expect(now);
+            }
+            TransportCommand::Send { channel, payload } => self.send(channel, &payload),
+            TransportCommand::Close => self.close(),
+        }
+        self.progress(now);
     }
 
     /// Takes a STUN or DTLS datagram ([`crate::classify`]). Anything else is ignored.
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
-        let _ = (now, datagram);
+        if self.over {
+            return;
+        }
+        match classify(datagram.contents) {
+            DatagramKind::Stun => match self.ice.handle_stun(now, &datagram) {
+                Heard::Authentic => self.counters.stun_checks += 1,
+                Heard::Rejected => self.counters.stun_rejected += 1,
+            },
+            DatagramKind::Dtls => self.handle_dtls(now, &datagram),
+            DatagramKind::Rtp | DatagramKind::Rtcp | DatagramKind::Unknown => return,
+        }
+        self.progress(now);
     }
 
     /// The ICE-TCP connection is gone: paths over it are no longer used.
     pub fn handle_tcp_closed(&mut self, now: Instant, connection: TcpConnection) {
-        let _ = (now, connection);
+        self.ice.close_tcp(connection);
+        self.progress(now);
     }
 
     /// Advances timers. Harmless when nothing is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let _ = now;
+        if self.over {
+            return;
+        }
+        let due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if due(self.ice.poll_timeout()) {
+            self.ice.handle_timeout(now);
+        }
+        if due(self.dtls_timeout())
+            && let Some(dtls) = &mut self.dtls
+            && let Err(failure) = dtls.handle_timeout(now)
+        {
+            self.end(failure.reason());
+        }
+        if let Some(data) = &mut self.data
+            && due(data.poll_timeout())
+        {
+            data.handle_timeout(now);
+        }
+        self.judge(now);
+        self.progress(now);
     }
 
     /// The next thing to send or tell. Drain after every `handle_*`.
@@ -65,65 +165,363 @@ impl Transport {
 
     /// When [`Transport::handle_timeout`] is wanted next. Ask after draining the output.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        if self.over {
+            return None;
+        }
+        let data = self.data.as_ref().and_then(|data| data.poll_timeout());
+        let deadlines = [self.ice.poll_timeout(), self.liveness.poll_timeout(), self.dtls_timeout(), data];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Our user name fragments whose checks this transport answers: the current one and,
     /// while an ICE restart is under way, the one before.
     pub fn local_ufrags(&self) -> impl Iterator<Item = &str> {
-        self.ufrags.iter().map(String::as_str)
+        self.ice.local_ufrags()
     }
 
-    /// The path that media is sent on, once there is one. Changes when the peer moves; the owner compares it after
-    /// each drain to keep its table of addresses right.
+    /// The path to send media on, once there is one. Changes when the peer moves.
     pub fn selected(&self) -> Option<Path> {
-        None
+        if self.over { None } else { self.ice.selected() }
+    }
+
+    /// All paths that the peer has proved to be on, the selected one among them: its packets may come by any of them.
+    pub fn paths(&self) -> impl Iterator<Item = Path> {
+        self.ice.paths().iter()
+    }
+
+    /// A number that changes whenever [`Transport::selected`], [`Transport::paths`] or [`Transport::local_ufrags`] do,
+    /// so that the owner of address tables need not compare them.
+    pub fn path_revision(&self) -> u32 {
+        self.path_revision
     }
 
     /// Whether DTLS is up, so that media can be sealed and opened.
     pub fn is_secure(&self) -> bool {
-        false
+        self.srtp.is_some()
     }
 
     /// The negotiated SRTP profile, once DTLS is up.
     pub fn srtp_profile(&self) -> Option<SrtpProfile> {
-        None
+        self.srtp.as_ref().map(|srtp| srtp.profile())
     }
 
     /// Authenticates and decrypts one SRTP packet in place. Returns the length of the plain packet, which stays at
-    /// the front of `packet`: header as it was, then payload.
+    /// the front of `packet`: header as it was, then payload. After an error the bytes are worth nothing.
     pub fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
-        let _ = packet;
-        Err(SrtpError::NotReady)
+        let opened = self.srtp.as_mut().ok_or(SrtpError::NotReady).and_then(|srtp| srtp.open_rtp(packet));
+        match opened {
+            Ok(_) => self.counters.srtp_opened += 1,
+            Err(SrtpError::Replayed) => self.counters.srtp_replayed += 1,
+            Err(_) => self.counters.srtp_rejected += 1,
+        }
+        opened
     }
 
     /// Authenticates and decrypts one SRTCP compound packet in place. Returns the length of the plain packet.
     pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
-        let _ = packet;
-        Err(SrtpError::NotReady)
+        let opened = self.srtp.as_mut().ok_or(SrtpError::NotReady).and_then(|srtp| srtp.open_rtcp(packet));
+        match opened {
+            Ok(_) => self.counters.srtcp_opened += 1,
+            Err(SrtpError::Replayed) => self.counters.srtcp_replayed += 1,
+            Err(_) => self.counters.srtcp_rejected += 1,
+        }
+        opened
     }
 
     /// Seals one RTP packet given as header (with CSRCs and extensions) and payload into `out`; returns its length.
     /// `out` needs room for both and [`crate::SRTP_OVERHEAD_MAX`].
     ///
     /// `index` is the 48-bit packet index of RFC 3711, section 3.3.1: rollover counter << 16 | sequence number; its low
-    /// 16 bits must be the sequence number in `header`. **An index of an SSRC must never be sealed with two different
-    /// packets**: under GCM that gives the authentication key away. A retransmission under the original SSRC must
-    /// repeat header and payload bit for bit.
+    /// 16 bits must be the sequence number in `header`. Begin with a rollover counter of zero and a sequence number
+    /// below 32768, since a receiver that misses the first packets cannot know of a rollover.
+    /// **An index of an SSRC must never be sealed with two different packets**: under GCM that gives the authentication
+    /// key away. A retransmission under the original SSRC must repeat header and payload bit for bit.
     pub fn seal_rtp(&self, header: &[u8], payload: &[u8], index: u64, out: &mut [u8]) -> Result<usize, SrtpError> {
-        let _ = (header, payload, index, out);
-        Err(SrtpError::NotReady)
+        self.srtp.as_ref().ok_or(SrtpError::NotReady)?.seal_rtp(header, payload, index, out)
     }
 
     /// Seals one RTCP compound packet into `out`; returns its length.
     /// `out` needs room for it and [`crate::SRTCP_OVERHEAD_MAX`].
     pub fn seal_rtcp(&mut self, packet: &[u8], out: &mut [u8]) -> Result<usize, SrtpError> {
-        let _ = (packet, out);
-        Err(SrtpError::NotReady)
+        self.srtp.as_mut().ok_or(SrtpError::NotReady)?.seal_rtcp(packet, out)
     }
 
     /// What was counted since the transport was opened.
     pub fn counters(&self) -> Counters {
         self.counters
     }
+
+    fn set_remote(&mut self, now: Instant, parameters: &RemoteParameters) {
+        if !self.ice.set_remote(now, &parameters.ice) {
+            return self.end("the peer's ICE user name fragment is too long");
+        }
+        self.liveness.expect(now);
+        let message_max = parameters.max_message_size.unwrap_or(u32::MAX);
+        if let Some(remote) = &mut self.remote {
+            remote.data_channels |= parameters.data_channels;
+            remote.message_max = message_max;
+            if let Some(data) = &mut self.data {
+                data.set_send_message_max(message_max);
+            }
+            // A new certificate would need a new DTLS association (RFC 8842, section 5.5), which no client asks for.
+            if self.dtls.as_ref().is_some_and(|dtls| dtls.expected() != parameters.fingerprint) {
+                self.end("the peer changed its certificate");
+            }
+            return;
+        }
+        let role = parameters.dtls_role;
+        self.remote = Some(Remote { role, data_channels: parameters.data_channels, message_max });
+        let mut dtls = Box::new(DtlsAssociation::new(&self.config, role, parameters.fingerprint, now));
+        let early = std::mem::take(&mut self.early_dtls);
+        let outcome = early.iter().try_for_each(|datagram| dtls.handle_datagram(now, datagram));
+        self.dtls = Some(dtls);
+        if let Err(failure) = outcome {
+            self.end(failure.reason());
+        }
+    }
+
+    fn add_candidate(&mut self, now: Instant, text: &str) {
+        match read_candidate(text) {
+            CandidateText::Usable(candidate) => {
+                if !self.ice.add_candidate(now, candidate) {
+                    self.counters.candidates_ignored += 1;
+                }
+            }
+            CandidateText::Mdns => self.counters.candidates_mdns += 1,
+            CandidateText::End => {}
+            CandidateText::Unusable => self.counters.candidates_ignored += 1,
+        }
+    }
+
+    fn send(&mut self, channel: Channel, payload: &Bytes) {
+        let sent = self.data.as_mut().is_some_and(|data| data.send(channel, payload).is_ok());
+        let counter = match (sent, channel.reliability()) {
+            (true, _) => &mut self.counters.messages_sent,
+            (false, Reliability::Reliable) => &mut self.counters.messages_dropped_reliable,
+            (false, Reliability::Lossy) => &mut self.counters.messages_dropped_lossy,
+        };
+        *counter += 1;
+    }
+
+    fn close(&mut self) {
+        if let (Some(dtls), Some(path)) = (&mut self.dtls, self.ice.selected()) {
+            dtls.close();
+            let outputs = &mut self.outputs;
+            // The last words: whatever else is pending no longer matters.
+            let _ = dtls.drain(|output| {
+                if let DtlsOutput::Datagram(datagram) = output {
+                    outputs.push_back(transmit(path, datagram));
+                }
+            });
+        }
+        self.finish();
+    }
+
+    fn handle_dtls(&mut self, now: Instant, datagram: &Datagram<'_>) {
+        let path = datagram.path();
+        if !self.ice.paths().contains(&path) {
+            self.counters.dtls_rejected += 1;
+            return;
+        }
+        self.ice.note_traffic(path);
+        match &mut self.dtls {
+            Some(dtls) => {
+                if let Err(failure) = dtls.handle_datagram(now, datagram.contents) {
+                    self.end(failure.reason());
+                }
+            }
+            None if self.early_dtls.len() < EARLY_DTLS_MAX && datagram.contents.len() <= EARLY_DTLS_LEN_MAX => {
+                self.early_dtls.push(datagram.contents.to_vec());
+            }
+            None => self.counters.dtls_rejected += 1,
+        }
+    }
+
+    /// When DTLS wants time. Before there is a path it has nothing to send and its timers do not run.
+    fn dtls_timeout(&self) -> Option<Instant> {
+        let dtls = self.dtls.as_ref()?;
+        self.ice.selected()?;
+        dtls.poll_timeout()
+    }
+
+    /// Applies what the clock says of a silent peer.
+    fn judge(&mut self, now: Instant) {
+        while let Some(verdict) = self.liveness.handle_timeout(now) {
+            match verdict {
+                Verdict::Alive => {}
+                Verdict::Silent => {
+                    if std::mem::take(&mut self.connected) {
+                        self.tell(TransportEvent::Disconnected);
+                    }
+                }
+                Verdict::Dead => {
+                    self.connected = false;
+                    self.ice.revoke();
+                    if self.ice.is_restarting() {
+                        self.liveness.expect(now);
+                    }
+                    self.tell_failed("no connectivity check from the peer");
+                }
+            }
+        }
+    }
+
+    /// Carries what one part has for another, and outwards, until nothing is left.
+    fn progress(&mut self, now: Instant) {
+        if !self.over {
+            if let Some(heard_at) = self.ice.last_heard() {
+                self.liveness.hear(heard_at);
+            }
+            while let Some(transmit) = self.ice.poll_transmit() {
+                self.outputs.push_back(Output::Transmit(transmit));
+            }
+            if let Err(failure) = self.exchange(now) {
+                self.end(failure.reason());
+            }
+        }
+        self.note_paths();
+        self.announce();
+        self.relay_data_events();
+    }
+
+    /// Moves records and SCTP packets between the peer, DTLS and data channels.
+    fn exchange(&mut self, now: Instant) -> Result<(), DtlsFailure> {
+        let (Some(path), Some(dtls), Some(remote)) = (self.ice.selected(), &mut self.dtls, &self.remote) else {
+            return Ok(());
+        };
+        let (outputs, srtp, data, counters) = (&mut self.outputs, &mut self.srtp, &mut self.data, &mut self.counters);
+        let mut keys_usable = true;
+        dtls.drain(|output| match output {
+            DtlsOutput::Datagram(datagram) => outputs.push_back(transmit(path, datagram)),
+            DtlsOutput::Keys(profile, material) => {
+                *srtp = SrtpSession::new(profile, material, remote.role).map(Box::new);
+                keys_usable = srtp.is_some();
+            }
+            DtlsOutput::Connected => {}
+            DtlsOutput::Data(packet) => match data {
+                Some(data) => data.handle_packet(now, packet),
+                None if remote.data_channels => {
+                    // The peer's first packet came in the same breath as the end of the handshake.
+                    let mut begun = DataAssociation::new(
+                        &self.config.data,
+                        remote.role,
+                        &self.open_channels,
+                        remote.message_max,
+                    );
+                    begun.handle_packet(now, packet);
+                    *data = Some(Box::new(begun));
+                }
+                None => counters.data_rejected += 1,
+            },
+        })?;
+        if !keys_usable {
+            return Err(DtlsFailure::Profile);
+        }
+        if !dtls.is_connected() || !remote.data_channels {
+            return Ok(());
+        }
+        let data = data.get_or_insert_with(|| {
+            let channels = &self.open_channels;
+            Box::new(DataAssociation::new(&self.config.data, remote.role, channels, remote.message_max))
+        });
+        let mut outcome = Ok(());
+        data.drain_packets(now, |packet| {
+            if outcome.is_ok() {
+                outcome = dtls.send(packet).and_then(|()| {
+                    dtls.drain(|output| {
+                        if let DtlsOutput::Datagram(datagram) = output {
+                            outputs.push_back(transmit(path, datagram));
+                        }
+                    })
+                });
+            }
+        });
+        outcome
+    }
+
+    fn relay_data_events(&mut self) {
+        while let Some(event) = self.data.as_mut().and_then(|data| data.poll_event()) {
+            match event {
+                DataEvent::Open(channel) => self.tell(TransportEvent::ChannelOpen(channel)),
+                DataEvent::Message(channel, payload) => {
+                    self.counters.messages_received += 1;
+                    self.tell(TransportEvent::Message { channel, payload });
+                }
+                DataEvent::Ignored => self.counters.channels_ignored += 1,
+                DataEvent::Rejected => self.counters.data_rejected += 1,
+                DataEvent::Lost => return self.end("SCTP association lost"),
+            }
+        }
+    }
+
+    fn note_paths(&mut self) {
+        let selected = self.selected();
+        if selected != self.selected_before {
+            if self.selected_before.is_some() && selected.is_some() {
+                self.counters.path_changes += 1;
+            }
+            self.selected_before = selected;
+            self.path_revision = self.path_revision.wrapping_add(1);
+        }
+        let revision = self.ice.revision();
+        if revision != self.ice_revision {
+            self.ice_revision = revision;
+            self.path_revision = self.path_revision.wrapping_add(1);
+        }
+    }
+
+    /// Says that the peer is connected, when it newly is.
+    fn announce(&mut self) {
+        let restarts = self.ice.restarts_done();
+        if restarts != self.restarts_seen {
+            self.restarts_seen = restarts;
+            self.connected = false;
+        }
+        let secure = self.dtls.as_ref().is_some_and(|dtls| dtls.is_connected());
+        if self.connected || !secure || !self.liveness.is_alive() {
+            return;
+        }
+        if let Some(path) = self.selected() {
+            self.connected = true;
+            self.failed = false;
+            self.tell(TransportEvent::Connected { tcp: path.proto.is_tcp() });
+        }
+    }
+
+    /// Fails for good.
+    fn end(&mut self, reason: &'static str) {
+        if !self.over {
+            self.tell_failed(reason);
+            self.finish();
+        }
+    }
+
+    /// Lets go of everything that a peer could still reach.
+    fn finish(&mut self) {
+        self.over = true;
+        self.connected = false;
+        self.dtls = None;
+        self.srtp = None;
+        self.data = None;
+        self.early_dtls = Vec::new();
+    }
+
+    fn tell_failed(&mut self, reason: &'static str) {
+        if !std::mem::replace(&mut self.failed, true) {
+            self.tell(TransportEvent::Failed { reason });
+        }
+    }
+
+    fn tell(&mut self, event: TransportEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}
+
+fn transmit(path: Path, contents: &[u8]) -> Output {
+    Output::Transmit(Transmit {
+        proto: path.proto,
+        source: path.local,
+        destination: path.remote,
+        contents: contents.to_vec(),
+    })
 }

@@ -1,4 +1,21 @@
 //! SRTP and SRTCP (RFC 3711, RFC 7714) on the caller's buffers.
+//!
+//! Owns the session keys of both directions, the send index of SRTCP, and for every received source the rollover
+//! counter and the replay window. Allocates only when a source is heard for the first time. Knows no transports.
+//!
+//! * `cipher`: the three ciphers over aws-lc, the one place of this crate with `unsafe`.
+//! * `key`: key derivation.
+//! * `replay`: packet indexes and replay windows of received sources.
+//! * `session`: packet layouts; joins the other three.
+
+mod cipher;
+mod key;
+mod replay;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use session::SrtpSession;
 
 /// The most bytes that [`crate::Transport::seal_rtp`] adds to a packet.
 pub const SRTP_OVERHEAD_MAX: usize = 16;
@@ -17,6 +34,24 @@ pub enum SrtpProfile {
     Aes128CmSha1_80,
 }
 
+impl SrtpProfile {
+    /// Length of the master key and of the session encryption key, bytes.
+    const fn key_len(self) -> usize {
+        match self {
+            Self::AeadAes128Gcm | Self::Aes128CmSha1_80 => 16,
+            Self::AeadAes256Gcm => 32,
+        }
+    }
+
+    /// Length of the master salt and of the session salt, bytes.
+    const fn salt_len(self) -> usize {
+        match self {
+            Self::AeadAes128Gcm | Self::AeadAes256Gcm => 12,
+            Self::Aes128CmSha1_80 => 14,
+        }
+    }
+}
+
 /// Why a packet was not sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SrtpError {
@@ -26,15 +61,12 @@ pub enum SrtpError {
     /// Too short, or its header is not RTP or RTCP.
     #[error("malformed packet")]
     Malformed,
-    /// The authentication tag is wrong.
+    /// The authentication tag is wrong. The packet's bytes are spoilt.
     #[error("packet is not authentic")]
     NotAuthentic,
     /// Received before, or older than the window.
     #[error("packet was replayed or is too old")]
     Replayed,
-    /// The bound on synchronization sources is reached.
-    #[error("too many synchronization sources")]
-    TooManySources,
     /// The output buffer cannot hold the packet and its tag.
     #[error("output buffer is too small")]
     NoRoom,
