@@ -138,7 +138,9 @@ fn candidates_keep_their_text() {
 #[test]
 fn truncated_fixtures_are_read_or_refused() {
     for (name, text) in FIXTURES {
-        for end in 0..text.len() {
+        // Every byte of the short ones; the long ones repeat themselves.
+        let step = if text.len() < 5000 { 1 } else { 1 + text.len() / 200 };
+        for end in (0..text.len()).step_by(step) {
             if let Ok(description) = SessionDescription::parse(&text[..end]) {
                 let written = description.to_string();
                 let again = SessionDescription::parse(&written);
