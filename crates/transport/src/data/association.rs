@@ -1,0 +1,376 @@
+//! One SCTP association and the channels on its streams, around the `sctp-proto` crate.
+//!
+//! That crate draws verification tags from the operating system, and reads the clock once: for the first INIT that we
+//! send. Both are out of our hands; everything after the first INIT runs on the caller's time.
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use sctp_proto::{
+    Association, AssociationHandle, Chunks, ClientConfig, DatagramEvent, Endpoint, Event, Payload,
+    PayloadProtocolIdentifier as Ppid, ReliabilityType, StreamEvent,
+};
+
+use super::DataConfig;
+use super::dcep::{Message, Open};
+use crate::command::{Channel, DtlsRole, Reliability};
+
+/// The crate wants an address to name the peer by; DTLS has only one.
+const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 5000));
+
+/// Streams a peer may have open at once; the SDKs use three.
+const STREAMS_MAX: usize = 64;
+
+/// Bytes queued or unacknowledged on `_reliable` before messages are dropped: seconds of a busy room's data, after
+/// which a peer is not slow but gone.
+const RELIABLE_QUEUE_MAX: usize = 4 << 20;
+
+/// The same for lossy channels, where old data is worth nothing: two messages of the largest size.
+const LOSSY_QUEUE_MAX: usize = 128 << 10;
+
+/// What the association tells its owner.
+#[derive(Debug)]
+pub(crate) enum DataEvent {
+    /// The channel is open in both directions.
+    Open(Channel),
+    /// A whole message arrived.
+    Message(Channel, Bytes),
+    /// A channel with a foreign label was opened and will be ignored.
+    Ignored,
+    /// Something malformed or out of place arrived.
+    Rejected,
+    /// The association is over.
+    Lost,
+}
+
+/// Why a message was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// The channel is not open.
+    NotOpen,
+    /// The peer accepts no message of this size.
+    TooLarge,
+    /// The queue is over its bound.
+    QueueFull,
+}
+
+/// What is on a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// The peer used the stream, but has not said for what.
+    Unannounced,
+    /// We asked for this channel and wait for the answer.
+    Asked(Channel),
+    /// Open; `by_peer` tells who opened it.
+    Open { channel: Channel, by_peer: bool },
+    /// Someone else's label.
+    Foreign,
+}
+
+#[derive(Debug)]
+struct Stream {
+    id: u16,
+    usage: Use,
+}
+
+/// One association.
+pub(crate) struct DataAssociation {
+    endpoint: Endpoint,
+    association: Option<(AssociationHandle, Association)>,
+    established: bool,
+    lost: bool,
+    /// Our next stream id: even for the DTLS client, odd for the server (RFC 8832, section 6).
+    next_id: u16,
+    to_open: Vec<Channel>,
+    streams: Vec<Stream>,
+    send_message_max: u32,
+    events: VecDeque<DataEvent>,
+}
+
+impl DataAssociation {
+    /// An association that opens `channels` once it is up. The DTLS client begins; a server waits for the peer,
+    /// which in WebRTC begins whatever its role.
+    pub(crate) fn new(config: &DataConfig, role: DtlsRole, channels: &[Channel], send_message_max: u32) -> Self {
+        let mut endpoint = Endpoint::new(config.endpoint.clone(), Some(config.server.clone()));
+        let mut association = None;
+        let mut lost = false;
+        if role == DtlsRole::Client {
+            let mut client = ClientConfig::new();
+            client.transport = config.server.transport.clone();
+            // The peer's own INIT, should both begin at once, must not make a second association.
+            match endpoint.connect(client, PEER) {
+                Ok(pair) => association = Some(pair),
+                Err(_) => lost = true,
+            }
+            endpoint.reject_new_associations();
+        }
+        Self {
+            endpoint,
+            association,
+            established: false,
+            lost,
+            next_id: if role == DtlsRole::Client { 0 } else { 1 },
+            to_open: channels.to_vec(),
+            streams: Vec::new(),
+            send_message_max,
+            events: lost.then_some(DataEvent::Lost).into_iter().collect(),
+        }
+    }
+
+    /// The largest message the peer accepts, which a later description may change.
+    pub(crate) fn set_send_message_max(&mut self, bytes: u32) {
+        self.send_message_max = bytes;
+        if let Some((_, association)) = &mut self.association {
+            association.set_max_send_message_size(bytes);
+        }
+    }
+
+    /// Takes one SCTP packet.
+    pub(crate) fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
+        if self.lost {
+            return;
+        }
+        match self.endpoint.handle(now, PEER, None, None, Bytes::copy_from_slice(packet)) {
+            Some((handle, DatagramEvent::NewAssociation(association))) if self.association.is_none() => {
+                self.endpoint.reject_new_associations();
+                self.association = Some((handle, association));
+            }
+            Some((handle, DatagramEvent::AssociationEvent(event))) => match &mut self.association {
+                Some((ours, association)) if *ours == handle => association.handle_event(event),
+                _ => self.events.push_back(DataEvent::Rejected),
+            },
+            Some((_, DatagramEvent::NewAssociation(_))) | None => self.events.push_back(DataEvent::Rejected),
+        }
+        self.progress(now);
+    }
+
+    /// Advances timers.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if let Some((_, association)) = &mut self.association {
+            association.handle_timeout(now);
+        }
+        self.progress(now);
+    }
+
+    /// When [`DataAssociation::handle_timeout`] is wanted.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.association.as_ref().and_then(|(_, association)| association.poll_timeout())
+    }
+
+    /// Hands out the SCTP packets to send.
+    pub(crate) fn drain_packets(&mut self, now: Instant, mut send: impl FnMut(&[u8])) {
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            each_packet(&transmit.payload, &mut send);
+        }
+        if let Some((_, association)) = &mut self.association {
+            while let Some(transmit) = association.poll_transmit(now) {
+                each_packet(&transmit.payload, &mut send);
+            }
+        }
+    }
+
+    /// The next event.
+    pub(crate) fn poll_event(&mut self) -> Option<DataEvent> {
+        self.events.pop_front()
+    }
+
+    /// Queues a message. Drain packets afterwards.
+    pub(crate) fn send(&mut self, channel: Channel, payload: &Bytes) -> Result<(), Dropped> {
+        if payload.len() > self.send_message_max as usize {
+            return Err(Dropped::TooLarge);
+        }
+        // Should both sides have opened one of the same label, the peer's is the one it listens on for sure.
+        let open = self.streams.iter().filter_map(|stream| match stream.usage {
+            Use::Open { channel: open, by_peer } if open == channel => Some((by_peer, stream.id)),
+            _ => None,
+        });
+        let (_, id) = open.max().ok_or(Dropped::NotOpen)?;
+        let (_, association) = self.association.as_mut().ok_or(Dropped::NotOpen)?;
+        let mut stream = association.stream(id).map_err(|_| Dropped::NotOpen)?;
+        let queue_max = match channel.reliability() {
+            Reliability::Reliable => RELIABLE_QUEUE_MAX,
+            Reliability::Lossy => LOSSY_QUEUE_MAX,
+        };
+        let queued = stream.buffered_amount().unwrap_or(0);
+        if queued + payload.len() > queue_max {
+            return Err(Dropped::QueueFull);
+        }
+        // SCTP has no empty messages: a byte stands for one (RFC 8831, section 6.6).
+        let written = if payload.is_empty() {
+            stream.write_with_ppi(&[0], Ppid::BinaryEmpty)
+        } else {
+            stream.write_sctp(payload, Ppid::Binary)
+        };
+        written.map(|_| ()).map_err(|_| Dropped::NotOpen)
+    }
+
+    /// Moves events and messages from the association to ours.
+    fn progress(&mut self, now: Instant) {
+        let Some((handle, association)) = &mut self.association else { return };
+        while let Some(event) = association.poll_endpoint_event() {
+            if let Some(event) = self.endpoint.handle_event(*handle, event) {
+                association.handle_event(event);
+            }
+        }
+        // Streams are tracked by their events; the queue of accepted ones only has to be kept empty.
+        while association.accept_stream().is_some() {}
+        while let Some(event) = self.association.as_mut().and_then(|(_, association)| association.poll()) {
+            match event {
+                Event::Connected => self.establish(),
+                Event::Stream(StreamEvent::Opened { id }) => self.admit(id),
+                Event::Stream(StreamEvent::Readable { id }) => self.read(id),
+                Event::Stream(StreamEvent::Finished { id } | StreamEvent::Stopped { id, .. }) => self.forget(id),
+                Event::HandshakeFailed { .. } | Event::AssociationLost { .. } => self.lose(),
+                _ => {}
+            }
+        }
+        let _ = now;
+    }
+
+    fn establish(&mut self) {
+        self.established = true;
+        let Some((_, association)) = &mut self.association else { return };
+        association.set_max_send_message_size(self.send_message_max);
+        for channel in std::mem::take(&mut self.to_open) {
+            let id = self.next_id;
+            self.next_id = self.next_id.wrapping_add(2);
+            let Ok(mut stream) = association.open_stream(id, Ppid::Binary) else {
+                self.events.push_back(DataEvent::Rejected);
+                continue;
+            };
+            let (unordered, reliability) = match channel.reliability() {
+                Reliability::Reliable => (false, ReliabilityType::Reliable),
+                Reliability::Lossy => (true, ReliabilityType::Rexmit),
+            };
+            let open = Message::Open(Open { label: channel.label(), unordered, reliability, parameter: 0 });
+            let asked = stream.set_reliability_params(unordered, reliability, 0).is_ok()
+                && stream.write_with_ppi(&open.to_bytes(), Ppid::Dcep).is_ok();
+            if asked {
+                self.streams.push(Stream { id, usage: Use::Asked(channel) });
+            } else {
+                self.events.push_back(DataEvent::Rejected);
+            }
+        }
+    }
+
+    /// The peer used a stream for the first time.
+    fn admit(&mut self, id: u16) {
+        if self.streams.iter().any(|stream| stream.id == id) {
+            return;
+        }
+        if self.streams.len() < STREAMS_MAX {
+            self.streams.push(Stream { id, usage: Use::Unannounced });
+        } else {
+            self.close(id);
+            self.events.push_back(DataEvent::Rejected);
+        }
+    }
+
+    fn read(&mut self, id: u16) {
+        loop {
+            let Some((_, association)) = &mut self.association else { return };
+            let Ok(mut stream) = association.stream(id) else { return };
+            let Ok(Some(mut chunks)) = stream.read_sctp() else { return };
+            let ppid = chunks.ppi;
+            let Some(message) = gather(&mut chunks) else { return };
+            match ppid {
+                Ppid::Dcep => self.handle_dcep(id, &message),
+                Ppid::StringEmpty | Ppid::BinaryEmpty => self.deliver(id, Bytes::new()),
+                Ppid::String | Ppid::Binary | Ppid::Unknown => self.deliver(id, message),
+            }
+        }
+    }
+
+    fn deliver(&mut self, id: u16, message: Bytes) {
+        let usage = self.streams.iter().find(|stream| stream.id == id).map(|stream| stream.usage);
+        match usage {
+            // A message may overtake the answer that it follows, where order is not kept.
+            Some(Use::Open { channel, .. } | Use::Asked(channel)) => {
+                self.events.push_back(DataEvent::Message(channel, message));
+            }
+            Some(Use::Foreign) => {}
+            Some(Use::Unannounced) | None => self.events.push_back(DataEvent::Rejected),
+        }
+    }
+
+    fn handle_dcep(&mut self, id: u16, bytes: &[u8]) {
+        let Some(stream) = self.streams.iter_mut().find(|stream| stream.id == id) else { return };
+        match (Message::parse(bytes), stream.usage) {
+            (Some(Message::Ack), Use::Asked(channel)) => {
+                stream.usage = Use::Open { channel, by_peer: false };
+                self.events.push_back(DataEvent::Open(channel));
+            }
+            (Some(Message::Open(open)), Use::Unannounced) => {
+                let channel = Channel::from_label(open.label);
+                stream.usage = match channel {
+                    Some(channel) => Use::Open { channel, by_peer: true },
+                    None => Use::Foreign,
+                };
+                if !self.grant(id, &open) {
+                    self.forget(id);
+                    self.events.push_back(DataEvent::Rejected);
+                    return;
+                }
+                self.events.push_back(channel.map_or(DataEvent::Ignored, DataEvent::Open));
+            }
+            _ => {
+                // Not a channel that can be worked with (RFC 8832, section 6).
+                self.close(id);
+                self.forget(id);
+                self.events.push_back(DataEvent::Rejected);
+            }
+        }
+    }
+
+    /// Answers an OPEN, taking over its reliability for our own direction.
+    fn grant(&mut self, id: u16, open: &Open<'_>) -> bool {
+        let Some((_, association)) = &mut self.association else { return false };
+        let Ok(mut stream) = association.stream(id) else { return false };
+        stream.set_reliability_params(open.unordered, open.reliability, open.parameter).is_ok()
+            && stream.write_with_ppi(&Message::Ack.to_bytes(), Ppid::Dcep).is_ok()
+    }
+
+    fn close(&mut self, id: u16) {
+        if let Some((_, association)) = &mut self.association
+            && let Ok(mut stream) = association.stream(id)
+        {
+            // Fails only while the association itself is going down.
+            let _ = stream.close();
+        }
+    }
+
+    fn forget(&mut self, id: u16) {
+        self.close(id);
+        self.streams.retain(|stream| stream.id != id);
+    }
+
+    fn lose(&mut self) {
+        if !std::mem::replace(&mut self.lost, true) {
+            self.streams.clear();
+            self.events.push_back(DataEvent::Lost);
+        }
+    }
+}
+
+fn each_packet(payload: &Payload, send: &mut impl FnMut(&[u8])) {
+    if let Payload::RawEncode(packets) = payload {
+        packets.iter().for_each(|packet| send(packet));
+    }
+}
+
+/// A message as one piece; without a copy when it came in one chunk.
+fn gather(chunks: &mut Chunks) -> Option<Bytes> {
+    let len = chunks.len();
+    let first = chunks.next(usize::MAX)?.bytes;
+    if first.len() == len {
+        return Some(first);
+    }
+    let mut whole = BytesMut::with_capacity(len);
+    whole.extend_from_slice(&first);
+    while let Some(chunk) = chunks.next(usize::MAX) {
+        whole.extend_from_slice(&chunk.bytes);
+    }
+    Some(whole.freeze())
+}

@@ -1,0 +1,60 @@
+//! Data channels (RFC 8831): SCTP over DTLS and the channels of the LiveKit protocol on it.
+//!
+//! Takes and gives SCTP packets; what carries them is not its business. Knows labels, not what messages mean.
+//!
+//! * `association`: one SCTP association around the `sctp-proto` crate, its streams and their channels.
+//! * `dcep`: the messages that open a channel (RFC 8832).
+
+mod association;
+mod dcep;
+
+use std::sync::Arc;
+
+use sctp_proto::{EndpointConfig, ServerConfig};
+
+pub(crate) use association::{DataAssociation, DataEvent, Dropped};
+
+/// What SCTP and DTLS add to a DATA chunk's payload in one datagram, bytes: DTLS 1.2 record header and GCM 13 + 8 + 16,
+/// SCTP common header 12, DATA chunk header 16, padding 3.
+const OVERHEAD: usize = 68;
+
+/// Largest message that is reassembled, bytes. More than we advertise: a larger one would end the association, and
+/// clients of this protocol are known to clamp loosely.
+const RECEIVE_MESSAGE_MAX: u32 = 4 * crate::MAX_MESSAGE_SIZE;
+
+/// Bytes a peer may have us hold before it must wait.
+const RECEIVE_BUFFER: u32 = 2 * RECEIVE_MESSAGE_MAX;
+
+/// Retransmission time-outs, milliseconds. libwebrtc's values: RFC 9260's (3 s, 1 s, 60 s) are for other networks.
+const RTO_INITIAL_MS: u64 = 500;
+/// Above the 200 ms for which a peer may hold back an acknowledgement.
+const RTO_MIN_MS: u64 = 400;
+/// Within ICE's patience, so that a queue moves soon after a silent spell.
+const RTO_MAX_MS: u64 = 3_000;
+
+/// SCTP settings that all associations share.
+#[derive(Debug, Clone)]
+pub(crate) struct DataConfig {
+    endpoint: Arc<EndpointConfig>,
+    server: Arc<ServerConfig>,
+}
+
+impl DataConfig {
+    /// Settings for datagrams of at most `datagram_max` bytes.
+    pub(crate) fn new(datagram_max: usize) -> Self {
+        let transport = sctp_proto::TransportConfig::default()
+            .with_max_receive_message_size(RECEIVE_MESSAGE_MAX)
+            .with_max_receive_buffer_size(RECEIVE_BUFFER)
+            // Whether the peer is still there is for ICE to say.
+            .with_max_init_retransmits(None)
+            .with_max_data_retransmits(None)
+            .with_rto_initial_ms(RTO_INITIAL_MS)
+            .with_rto_min_ms(RTO_MIN_MS)
+            .with_rto_max_ms(RTO_MAX_MS);
+        let mut server = ServerConfig::new();
+        server.transport = Arc::new(transport);
+        let mut endpoint = EndpointConfig::new();
+        endpoint.max_payload_size(datagram_max.saturating_sub(OVERHEAD) as u32);
+        Self { endpoint: Arc::new(endpoint), server: Arc::new(server) }
+    }
+}
