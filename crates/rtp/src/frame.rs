@@ -3,17 +3,19 @@
 //! Stateless: what only the packets before can tell (a lost packet, a new timestamp) is the caller's to add.
 
 use crate::Codec;
-use crate::payload::{FrameSize, av1, dependency, h264, h265, vp8, vp9};
+use crate::payload::dependency::{self, Indication};
+use crate::payload::{FrameSize, av1, h264, h265, vp8, vp9};
 
 /// What a packet is to its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameInfo {
     /// The packet opens a frame with which decoding of its layer can begin. Set on the packet that opens it, not on
-    /// the ones that follow; H.264 and H.265 may set it on two packets of one frame (parameter sets, then the picture).
+    /// the ones that follow; without a dependency descriptor, H.264 and H.265 may set it on two packets of one frame
+    /// (parameter sets, then the picture).
     /// Audio: every packet.
     pub key_frame: bool,
-    /// The packet opens a frame. H.264, H.265 and AV1 without a dependency descriptor: it may, as far as one packet
-    /// can tell; it does if the timestamp is new as well.
+    /// The packet opens the frame of its layer. H.264, H.265 and AV1 without a dependency descriptor: it may, as far as
+    /// one packet can tell; it does if the timestamp is new as well.
     pub start_of_frame: bool,
     /// The packet closes the frame of its layer.
     pub end_of_frame: bool,
@@ -33,7 +35,7 @@ pub struct FrameInfo {
     pub descriptor: Descriptor,
 }
 
-/// The descriptor that a [`FrameInfo`] comes from.
+/// The payload descriptor of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Descriptor {
     /// None, or a malformed one.
@@ -42,15 +44,6 @@ pub enum Descriptor {
     Vp8(vp8::Descriptor, usize),
     /// VP9's; it comes with its length.
     Vp9(vp9::Descriptor, usize),
-    /// The dependency descriptor of an AV1 stream.
-    Dependency {
-        /// Number of the frame.
-        frame_number: u16,
-        /// What the frame is to each decode target.
-        indications: dependency::Indications,
-        /// A new structure came.
-        structure_attached: bool,
-    },
 }
 
 impl FrameInfo {
@@ -70,6 +63,24 @@ impl FrameInfo {
         }
     }
 
+    /// What the payload told, with what the dependency descriptor tells better.
+    fn refined(self, dependency: &dependency::Descriptor) -> Self {
+        let start_of_frame = dependency.start_of_frame;
+        let key_frame = start_of_frame && (self.key_frame || dependency.is_key_frame());
+        let any = |wanted: Indication| dependency.indications.iter().any(|indication| indication == wanted);
+        Self {
+            key_frame,
+            start_of_frame,
+            end_of_frame: dependency.end_of_frame,
+            spatial: dependency.spatial,
+            temporal: dependency.temporal,
+            switch_up: any(Indication::Switch),
+            discardable: !any(Indication::Switch) && !any(Indication::Required),
+            size: if key_frame { self.size.or(dependency.size) } else { None },
+            ..self
+        }
+    }
+
     /// A packet that is a frame of its own: audio.
     const fn whole() -> Self {
         Self { key_frame: true, start_of_frame: true, end_of_frame: true, ..Self::opaque(true) }
@@ -79,19 +90,24 @@ impl FrameInfo {
 /// Reads what a packet is to its frame. Never fails: of a malformed payload nothing is known but the marker.
 ///
 /// `payload` is without padding and, for a retransmission, without the original sequence number. `dependency` is what
-/// the stream's [`dependency::Reader`] made of the header extension, if it came. For AV1 it takes the place of the
-/// payload's own headers; for other codecs the payload's descriptor goes first, since it is what receivers use.
+/// the stream's [`dependency::Reader`] made of the header extension, if it came: it tells frame bounds and layers more
+/// exactly than the payload, and libwebrtc leaves picture ids and layers out of VP8 descriptors when it
+/// sends it. No more of the payload is read than end-to-end encryption leaves in the clear.
 pub fn describe(codec: Codec, payload: &[u8], marker: bool, dependency: Option<&dependency::Descriptor>) -> FrameInfo {
-    match (codec, dependency) {
-        (Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma, _) => Some(FrameInfo::whole()),
+    let info = match (codec, dependency) {
+        (Codec::Opus | Codec::Red | Codec::Pcmu | Codec::Pcma, _) => return FrameInfo::whole(),
         (Codec::Vp8, _) => vp8(payload, marker),
         (Codec::Vp9, _) => vp9(payload, marker),
         (Codec::H264, _) => h264(payload, marker),
         (Codec::H265, _) => h265(payload, marker),
-        (Codec::Av1, Some(descriptor)) => Some(av1_described(payload, marker, descriptor)),
+        (Codec::Av1, Some(_)) => None,
         (Codec::Av1, None) => av1(payload, marker),
     }
-    .unwrap_or(FrameInfo::opaque(marker))
+    .unwrap_or(FrameInfo::opaque(marker));
+    match dependency {
+        None => info,
+        Some(dependency) => info.refined(dependency),
+    }
 }
 
 fn vp8(payload: &[u8], marker: bool) -> Option<FrameInfo> {
@@ -168,29 +184,4 @@ fn av1(payload: &[u8], marker: bool) -> Option<FrameInfo> {
         info.size = av1::sequence_size(payload);
     }
     Some(info)
-}
-
-fn av1_described(payload: &[u8], marker: bool, dependency: &dependency::Descriptor) -> FrameInfo {
-    use dependency::Indication;
-    let key_frame = dependency.start_of_frame && dependency.is_key_frame();
-    let indications = dependency.indications;
-    let told = if key_frame { av1::sequence_size(payload) } else { None };
-    FrameInfo {
-        key_frame,
-        start_of_frame: dependency.start_of_frame,
-        end_of_frame: dependency.end_of_frame,
-        spatial: dependency.spatial,
-        temporal: dependency.temporal,
-        switch_up: indications.iter().any(|indication| indication == Indication::Switch),
-        discardable: !indications
-            .iter()
-            .any(|indication| matches!(indication, Indication::Switch | Indication::Required)),
-        size: dependency.size.or(told),
-        descriptor: Descriptor::Dependency {
-            frame_number: dependency.frame_number,
-            indications,
-            structure_attached: dependency.structure_attached,
-        },
-        ..FrameInfo::opaque(marker)
-    }
 }

@@ -196,8 +196,8 @@ impl<'a> Elements<'a> {
             match self.form {
                 Form::OneByte => {
                     let id = head >> 4;
-                    // Id 15 ends the block; id 0 with a length is malformed and to be skipped (section 4.2).
-                    return (id != 15).then_some((id, usize::from(head & 0x0F) + 1));
+                    // Id 15, and id 0 with a length, end the block (section 4.2).
+                    return (1..=14).contains(&id).then_some((id, usize::from(head & 0x0F) + 1));
                 }
                 Form::TwoByte => {
                     let (&len, rest) = self.rest.split_first()?;
@@ -213,19 +213,11 @@ impl<'a> Iterator for Elements<'a> {
     type Item = Element<'a>;
 
     fn next(&mut self) -> Option<Element<'a>> {
-        loop {
-            let Some((id, len)) = self.split() else {
-                self.rest = &[];
-                return None;
-            };
-            let Some((data, rest)) = self.rest.split_at_checked(len) else {
-                self.rest = &[];
-                return None;
-            };
-            self.rest = rest;
-            if id != 0 {
-                return Some(Element { id, data });
-            }
-        }
+        let split = self.split();
+        let rest = std::mem::take(&mut self.rest);
+        let (id, len) = split?;
+        let (data, rest) = rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(Element { id, data })
     }
 }

@@ -17,8 +17,7 @@ pub struct CompactNtp(pub u32);
 impl NtpTime {
     /// The time `since_epoch` after the Unix epoch. Exact to a quarter nanosecond.
     pub const fn from_unix(since_epoch: Duration) -> Self {
-        let seconds = since_epoch.as_secs().wrapping_add(UNIX_EPOCH_S);
-        Self(seconds << 32 | fraction(since_epoch.subsec_nanos()))
+        Self((UNIX_EPOCH_S << 32).wrapping_add(ticks(since_epoch)))
     }
 
     /// Time since the Unix epoch; zero for what lies before it.
@@ -45,7 +44,7 @@ impl Add<Duration> for NtpTime {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        Self(self.0.wrapping_add(span.as_secs() << 32).wrapping_add(fraction(span.subsec_nanos())))
+        Self(self.0.wrapping_add(ticks(span)))
     }
 }
 
@@ -53,7 +52,7 @@ impl Sub<Duration> for NtpTime {
     type Output = Self;
 
     fn sub(self, span: Duration) -> Self {
-        Self(self.0.wrapping_sub(span.as_secs() << 32).wrapping_sub(fraction(span.subsec_nanos())))
+        Self(self.0.wrapping_sub(ticks(span)))
     }
 }
 
@@ -78,6 +77,11 @@ impl CompactNtp {
         let units = arrival.0.wrapping_sub(last_sender_report.0).wrapping_sub(delay.0);
         (units < 1 << 31).then(|| Self(units).to_duration())
     }
+}
+
+/// A length of time in units of 2^-32 s, modulo 2^64.
+const fn ticks(span: Duration) -> u64 {
+    span.as_secs() << 32 | fraction(span.subsec_nanos())
 }
 
 /// Nanoseconds below one second as a 32-bit fraction.

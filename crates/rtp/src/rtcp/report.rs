@@ -4,7 +4,7 @@ use crate::bytes::{array_at, u24_at, u32_at};
 use crate::{CompactNtp, Error, NtpTime, RtpTimestamp, Ssrc};
 
 /// Bytes of one report block.
-pub(super) const BLOCK_LEN: usize = 24;
+const BLOCK_LEN: usize = 24;
 
 /// What a sender says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -188,9 +188,7 @@ impl Writer<'_> {
             body.u16(count)?;
             body.u32(reference << 8 | u32::from(feedback_count))?;
             write_chunks(body, told().map(|delta| delta.symbol()))?;
-            told().try_for_each(|delta| delta.write(body))?;
-            // Zeros that the draft calls padding; the header's padding bit stays clear, as chunks tell where deltas end.
-            body.align()
+            told().try_for_each(|delta| delta.write(body))
         })?;
         Ok(count)
     }

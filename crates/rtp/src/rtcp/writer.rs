@@ -5,7 +5,6 @@
 
 use super::description::ITEM_CNAME;
 use super::feedback::REMB_NAME;
-use super::report::BLOCK_LEN;
 use super::{HEADER_LEN, ReportBlock, SenderInfo, feedback_type, packet_type};
 use crate::{Error, SequenceNumber, Ssrc};
 
@@ -148,7 +147,8 @@ impl<'b> Writer<'b> {
         })
     }
 
-    /// Writes header and body of one packet, or nothing. `write` answers `None` when the room ends.
+    /// Writes header and body of one packet, or nothing. `write` answers `None` when the room ends. A body that does
+    /// not fill whole words is padded (RFC 3550, section 6.4.1).
     pub(super) fn packet(
         &mut self,
         what: &'static str,
@@ -161,11 +161,11 @@ impl<'b> Writer<'b> {
         let (head, room) = rest.split_first_chunk_mut::<HEADER_LEN>().ok_or(no_room)?;
         let mut body = Body { out: room, len: 0 };
         write(&mut body).ok_or(no_room)?;
+        let padding = body.pad().ok_or(no_room)?;
         let body_len = body.len;
-        debug_assert_eq!(body_len % 4, 0);
         let words = u16::try_from(body_len / 4).map_err(|_| Error::unrepresentable(what, "above 256 KiB"))?;
         let [w0, w1] = words.to_be_bytes();
-        *head = [0x80 | count, packet_type, w0, w1];
+        *head = [0x80 | u8::from(padding) << 5 | count, packet_type, w0, w1];
         self.len += HEADER_LEN + body_len;
         Ok(())
     }
@@ -204,15 +204,18 @@ impl Body<'_> {
         sources.iter().try_for_each(|source| self.u32(source.0))
     }
 
-    /// Zeros up to the next word.
-    pub(super) fn align(&mut self) -> Option<()> {
-        let gap = self.len.next_multiple_of(4) - self.len;
-        self.bytes([0; 3].get(..gap)?)
+    /// Fills the last word, the count of what was filled in its last byte. Says whether it had to.
+    fn pad(&mut self) -> Option<bool> {
+        let padding: &[u8] = match self.len % 4 {
+            0 => return Some(false),
+            1 => &[0, 0, 3],
+            2 => &[0, 2],
+            _ => &[1],
+        };
+        self.bytes(padding).map(|()| true)
     }
 
     fn blocks(&mut self, blocks: &[ReportBlock]) -> Option<()> {
         blocks.iter().try_for_each(|block| self.bytes(&block.to_bytes()))
     }
 }
-
-const _: () = assert!(BLOCK_LEN % 4 == 0);

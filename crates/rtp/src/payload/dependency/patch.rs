@@ -73,7 +73,7 @@ impl BitCopy<'_, '_> {
 
     fn bit(&mut self, bit: u8) -> Result<(), Error> {
         let byte = self.out.get_mut(self.at / 8).ok_or(Error::no_room(WHAT))?;
-        if self.at % 8 == 0 {
+        if self.at.is_multiple_of(8) {
             *byte = 0;
         }
         *byte |= bit << (7 - self.at % 8);
