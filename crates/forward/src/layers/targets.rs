@@ -1,0 +1,80 @@
+//! What the dependency descriptor of a stream says of its decode targets, in the few bits that forwarding needs.
+//!
+//! Owns the stream's reader, whose structure later descriptors rest on. Chooses nothing.
+
+use tutti_rtp::payload::dependency::{Descriptor, Indication, Indications, Reader, Structure};
+
+/// The layers that a decode target is made of: all up to these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeTarget {
+    /// Spatial layer, 0 = smallest.
+    pub spatial: u8,
+    /// Temporal layer, 0 = base.
+    pub temporal: u8,
+}
+
+/// What one frame is to the decode targets; bit n is target n.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DecodeTargetSet {
+    /// Targets that the frame is part of.
+    pub present: u32,
+    /// Targets that a receiver may switch to with this frame.
+    pub switch: u32,
+    /// Targets that the publisher sends.
+    pub active: u32,
+    /// A new structure came with the packet.
+    pub structure: bool,
+}
+
+/// Reads the descriptors of one stream.
+#[derive(Debug, Default)]
+pub(super) struct TargetReader {
+    reader: Reader,
+    targets: Vec<DecodeTarget>,
+    active: u32,
+}
+
+impl TargetReader {
+    /// Reads one packet's descriptor; empty bytes are none. Malformed ones and ones without a structure are none too.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> (Option<DecodeTargetSet>, Option<Descriptor>) {
+        if bytes.is_empty() {
+            return (None, None);
+        }
+        let Ok(descriptor) = self.reader.read(bytes) else { return (None, None) };
+        if descriptor.structure_attached {
+            self.learn_structure();
+        }
+        if let Some(active) = descriptor.active_targets {
+            self.active = active;
+        }
+        let set = DecodeTargetSet {
+            present: mask(&descriptor.indications, |indication| indication != Indication::NotPresent),
+            switch: mask(&descriptor.indications, |indication| indication == Indication::Switch),
+            active: self.active,
+            structure: descriptor.structure_attached,
+        };
+        (Some(set), Some(descriptor))
+    }
+
+    /// The decode targets of the newest structure, in its order: highest first by custom.
+    pub(super) fn targets(&self) -> &[DecodeTarget] {
+        &self.targets
+    }
+
+    /// The newest structure.
+    pub(super) fn structure(&self) -> Option<&Structure> {
+        self.reader.structure()
+    }
+
+    fn learn_structure(&mut self) {
+        self.targets.clear();
+        let Some(structure) = self.reader.structure() else { return };
+        let layers = (0..structure.decode_targets()).filter_map(|target| structure.target_layers(target));
+        self.targets.extend(layers.map(|(spatial, temporal)| DecodeTarget { spatial, temporal }));
+        self.active = u32::MAX;
+    }
+}
+
+fn mask(indications: &Indications, holds: impl Fn(Indication) -> bool) -> u32 {
+    indications.iter().zip(0u32..).filter(|(indication, _)| holds(*indication)).fold(0, |mask, (_, at)| mask | 1 << at)
+}

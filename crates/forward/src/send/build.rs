@@ -1,0 +1,209 @@
+//! From a packet in the ring and its rewriting to the packet for the subscriber.
+//!
+//! The same inputs always give the same packet: retransmissions rest on that.
+
+use std::time::Instant;
+
+use tutti_rtp::payload::dependency::write_active_targets;
+use tutti_rtp::{AbsSendTime, HeaderExtensions, RtpHeader, RtpTimestamp, SequenceNumber, WrittenHeader, red, rtx};
+
+use super::history::SentAs;
+use super::packet::{Body, HEADER_LEN_MAX, Prefix};
+use super::routes::Route;
+use super::runs::Rewrite;
+use super::{SendKind, SendPacket, SendTrack};
+use crate::layers::Layers;
+use crate::ring::PacketSlot;
+use crate::{LayerIndex, PacketAt};
+
+/// Bytes of padding in a packet without media.
+const PADDING_LEN: u8 = 4;
+
+/// Room for a dependency descriptor with a mask: one element of the two-byte form, and five bytes more.
+const DESCRIPTOR_LEN_MAX: usize = 255 + 5;
+
+/// Which packet is built.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Numbers {
+    /// Index in the subscriber's sequence.
+    pub out: u64,
+    /// The index of the retransmission, if the packet goes out on the RTX stream.
+    pub repair: Option<u64>,
+    pub sent_as: SentAs,
+    pub kind: SendKind,
+}
+
+impl SendTrack {
+    /// Sends a packet with number `out`, which it has been given.
+    pub(super) fn send_first(
+        &mut self,
+        now: Instant,
+        layers: &Layers,
+        layer: LayerIndex,
+        slot: &PacketSlot,
+        out: u64,
+        rewrite: &Rewrite,
+    ) -> Option<SendPacket> {
+        let sent_as = SentAs {
+            mid: !self.reported,
+            filler: false,
+            target_mask: slot.targets.is_some_and(|set| set.structure) || self.selector.is_fresh(slot),
+        };
+        let numbers = Numbers { out, repair: None, sent_as, kind: SendKind::Media };
+        let Some(packet) = self.build(layers, layer, slot, rewrite, numbers) else {
+            self.counters.unusable += 1;
+            let timestamp = slot.timestamp.add(rewrite.timestamp);
+            return self.send_padding(now, out, timestamp, SentAs { filler: true, ..SentAs::default() });
+        };
+        self.history.sent(now, out, sent_as);
+        self.timers.note_sent(now, slot.frame.spatial, &self.counters);
+        self.counters.packets += 1;
+        self.counters.octets += packet.payload_len() as u64;
+        Some(packet)
+    }
+
+    /// Sends padding with number `out`.
+    pub(super) fn send_padding(
+        &mut self,
+        now: Instant,
+        out: u64,
+        timestamp: RtpTimestamp,
+        sent_as: SentAs,
+    ) -> Option<SendPacket> {
+        let header = RtpHeader {
+            marker: false,
+            payload_type: self.formats.first()?.payload_type,
+            sequence: SequenceNumber(out as u16),
+            timestamp,
+            ssrc: self.ssrc,
+            padding: true,
+        };
+        let extensions = self.stamped(&HeaderExtensions { mid: Some(&self.mid), ..HeaderExtensions::default() });
+        let mut bytes = [0; HEADER_LEN_MAX];
+        let written = header.write(&self.extensions, &extensions, &mut bytes).ok()?;
+        self.history.sent(now, out, sent_as);
+        self.counters.padding += 1;
+        Some(SendPacket {
+            ssrc: self.ssrc,
+            index: out,
+            kind: SendKind::Padding,
+            written,
+            body: Body::Padding(PADDING_LEN),
+            prefix: Prefix::default(),
+            header: bytes,
+        })
+    }
+
+    /// The packet itself. `None` if it cannot be written for this subscriber.
+    pub(super) fn build(
+        &self,
+        layers: &Layers,
+        layer: LayerIndex,
+        slot: &PacketSlot,
+        rewrite: &Rewrite,
+        numbers: Numbers,
+    ) -> Option<SendPacket> {
+        let route = self.routes.get(slot.format)?;
+        let (ssrc, index, payload_type) = match numbers.repair {
+            None => (self.ssrc, numbers.out, route.format.payload_type),
+            Some(index) => (self.rtx_ssrc?, index, route.format.rtx_payload_type?),
+        };
+        let header = RtpHeader {
+            marker: rewrite.selection.ends_picture(slot) && !numbers.sent_as.filler,
+            payload_type,
+            sequence: SequenceNumber(index as u16),
+            timestamp: slot.timestamp.add(rewrite.timestamp),
+            ssrc,
+            padding: false,
+        };
+        let mut bytes = [0; HEADER_LEN_MAX];
+        let written = self.write_header(layers, layer, slot, rewrite, &numbers, &route, &header, &mut bytes)?;
+        let mut prefix = Prefix::default();
+        if numbers.repair.is_some() {
+            let original = SequenceNumber(numbers.out as u16);
+            prefix.append(|room| rtx::write_original(room, original).ok_or(()))?;
+        }
+        let (skip, len) = if numbers.sent_as.filler {
+            (0, 0)
+        } else {
+            let skip = self.rewrite_payload(layers, layer, slot, rewrite, &route, &mut prefix)?;
+            (skip, slot.payload_len().checked_sub(skip)?)
+        };
+        let body = Body::Ring { at: PacketAt { layer, index: slot.index }, skip: skip as u16, len: len as u16 };
+        Some(SendPacket { ssrc, index, kind: numbers.kind, written, body, prefix, header: bytes })
+    }
+
+    /// Writes what replaces the start of the payload, and returns how many bytes it replaces.
+    fn rewrite_payload(
+        &self,
+        layers: &Layers,
+        layer: LayerIndex,
+        slot: &PacketSlot,
+        rewrite: &Rewrite,
+        route: &Route,
+        prefix: &mut Prefix,
+    ) -> Option<usize> {
+        if route.unpack {
+            let payload = layers.payload(layer, slot);
+            return Some(payload.len() - red::primary(payload).ok()?.data.len());
+        }
+        match &slot.frame.vp8 {
+            Some((descriptor, len)) if !rewrite.vp8.is_none() => {
+                prefix.append(|room| rewrite.vp8.apply(descriptor).write(room))?;
+                Some(usize::from(*len))
+            }
+            _ => Some(0),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one packet")]
+    fn write_header(
+        &self,
+        layers: &Layers,
+        layer: LayerIndex,
+        slot: &PacketSlot,
+        rewrite: &Rewrite,
+        numbers: &Numbers,
+        route: &Route,
+        header: &RtpHeader,
+        out: &mut [u8],
+    ) -> Option<WrittenHeader> {
+        let repeatable = self.repeats_as_is(route);
+        let mut masked = [0; DESCRIPTOR_LEN_MAX];
+        let descriptor = layers.descriptor(layer, slot).map(|descriptor| {
+            let mask = slot
+                .targets
+                .filter(|_| numbers.sent_as.target_mask && !repeatable)
+                .and_then(|set| rewrite.selection.active_targets(layers.decode_targets(layer), set.active));
+            let len =
+                mask.and_then(|mask| write_active_targets(descriptor, layers.structure(layer), mask, &mut masked).ok());
+            len.and_then(|len| masked.get(..len)).unwrap_or(descriptor)
+        });
+        let extensions = self.stamped(&HeaderExtensions {
+            mid: numbers.sent_as.mid.then_some(self.mid.as_str()),
+            audio_level: slot.extensions.audio_level,
+            abs_capture_time: slot.extensions.abs_capture_time,
+            playout_delay: slot.extensions.playout_delay,
+            dependency_descriptor: descriptor,
+            video_orientation: slot.extensions.video_orientation,
+            ..HeaderExtensions::default()
+        });
+        let ids = if repeatable { &self.extensions_repeatable } else { &self.extensions };
+        header.write(ids, &extensions, out).ok()
+    }
+
+    /// `extensions` with room for what is known only at the moment of sending.
+    fn stamped<'a>(&self, extensions: &HeaderExtensions<'a>) -> HeaderExtensions<'a> {
+        HeaderExtensions { transport_cc: Some(0), abs_send_time: Some(AbsSendTime::default()), ..*extensions }
+    }
+
+    /// Whether packets of this format are sent again under their own number: then nothing in them may change.
+    pub(super) fn repeats_as_is(&self, route: &Route) -> bool {
+        route.format.nack && !self.repairs(route)
+    }
+
+    /// Whether packets of this format are sent again on the RTX stream.
+    pub(super) fn repairs(&self, route: &Route) -> bool {
+        route.format.rtx_payload_type.is_some() && self.rtx_ssrc.is_some()
+    }
+}

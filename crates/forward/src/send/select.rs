@@ -1,0 +1,196 @@
+//! What of one stream is forwarded: spatial and temporal layers inside it, and where they may change.
+//!
+//! Down at the next picture; up only where the codec allows: VP8 and H.265 at a layer sync, VP9 temporal at a switching
+//! point and spatial at a key picture, dependency descriptors at a switch indication. Knows nothing about other streams.
+
+use tutti_rtp::payload::dependency::{Indication, Structure};
+use tutti_rtp::{Codec, RtpTimestamp};
+
+use crate::layers::{DecodeTarget, Layers};
+use crate::ring::PacketSlot;
+use crate::{LayerIndex, LayerTarget};
+
+/// No decode target is chosen.
+const NO_TARGET: u8 = u8::MAX;
+
+/// The layers of a stream that are forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Selection {
+    /// Highest spatial layer inside the stream.
+    pub spatial: u8,
+    /// Highest temporal layer.
+    pub temporal: u8,
+    /// The decode target, for streams with dependency descriptors.
+    pub target: u8,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Self { spatial: LayerTarget::ALL.spatial, temporal: LayerTarget::ALL.temporal, target: NO_TARGET }
+    }
+}
+
+impl Selection {
+    /// Whether the packet is part of it.
+    pub(super) fn admits(&self, slot: &PacketSlot) -> bool {
+        match Filter::of(slot) {
+            Filter::None => true,
+            Filter::Layers => slot.frame.spatial <= self.spatial && slot.frame.temporal <= self.temporal,
+            Filter::Targets => {
+                self.target == NO_TARGET || slot.targets.is_none_or(|set| set.present >> (self.target & 31) & 1 == 1)
+            }
+        }
+    }
+
+    /// Whether the packet ends the picture as the subscriber sees it, its highest layer being the last forwarded one.
+    pub(super) fn ends_picture(&self, slot: &PacketSlot) -> bool {
+        slot.marker || (Filter::of(slot) != Filter::None && slot.frame.end && slot.frame.spatial == self.spatial)
+    }
+
+    /// The decode targets that the subscriber can still decode, if not all: the mask that tells it so.
+    pub(super) fn active_targets(&self, targets: &[DecodeTarget], active: u32) -> Option<u32> {
+        let chosen = targets.get(usize::from(self.target))?;
+        let below = |target: &DecodeTarget| target.spatial <= chosen.spatial && target.temporal <= chosen.temporal;
+        let mask =
+            targets.iter().zip(0u32..32).filter(|(target, _)| below(target)).fold(0, |mask, (_, at)| mask | 1 << at);
+        let all = u32::MAX >> (32 - targets.len().clamp(1, 32));
+        (mask != all).then_some(mask & active)
+    }
+}
+
+/// How a packet tells its layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filter {
+    /// Not at all: everything is forwarded.
+    None,
+    /// By spatial and temporal id.
+    Layers,
+    /// By decode targets.
+    Targets,
+}
+
+impl Filter {
+    fn of(slot: &PacketSlot) -> Self {
+        match (slot.codec, slot.targets.is_some()) {
+            (Some(Codec::Vp8 | Codec::Vp9), _) | (Some(Codec::H265), false) => Self::Layers,
+            (Some(Codec::Av1 | Codec::H264 | Codec::H265), true) => Self::Targets,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Chooses among the layers of the current stream.
+#[derive(Debug, Default)]
+pub(super) struct Selector {
+    selection: Selection,
+    wanted: Selection,
+    picture: Option<RtpTimestamp>,
+    /// The picture with which the decode target changed last.
+    changed: Option<RtpTimestamp>,
+}
+
+impl Selector {
+    /// What is forwarded now.
+    pub(super) const fn selection(&self) -> Selection {
+        self.selection
+    }
+
+    /// The highest layers to forward from now on.
+    pub(super) const fn want(&mut self, spatial: u8, temporal: u8) {
+        self.wanted.spatial = spatial;
+        self.wanted.temporal = temporal;
+    }
+
+    /// Packets come from another stream, or from a new beginning of it; the first one opens a key frame.
+    pub(super) fn restart(&mut self) {
+        let wanted = self.wanted;
+        *self = Self { wanted, ..Self::default() };
+    }
+
+    /// Whether the packet belongs to the picture with which the decode target changed.
+    pub(super) fn is_fresh(&self, slot: &PacketSlot) -> bool {
+        self.changed == Some(slot.timestamp)
+    }
+
+    /// The next packet in order: whether to forward it.
+    pub(super) fn decide(&mut self, layers: &Layers, layer: LayerIndex, slot: &PacketSlot) -> bool {
+        let new_picture = self.picture != Some(slot.timestamp);
+        match Filter::of(slot) {
+            Filter::None => {}
+            Filter::Layers => self.choose_layers(slot, new_picture),
+            Filter::Targets => self.choose_target(layers, layer, slot, new_picture),
+        }
+        self.picture = Some(slot.timestamp);
+        self.selection.admits(slot)
+    }
+
+    fn choose_layers(&mut self, slot: &PacketSlot, new_picture: bool) {
+        let frame = &slot.frame;
+        let (wanted, selection) = (self.wanted, &mut self.selection);
+        if frame.key && frame.spatial == 0 {
+            (selection.spatial, selection.temporal) = (wanted.spatial, wanted.temporal);
+            return;
+        }
+        if new_picture {
+            selection.spatial = selection.spatial.min(wanted.spatial);
+            selection.temporal = selection.temporal.min(wanted.temporal);
+            let above = selection.temporal < frame.temporal && frame.temporal <= wanted.temporal;
+            if above && frame.start && frame.switch_up {
+                selection.temporal = frame.temporal;
+            }
+        }
+    }
+
+    fn choose_target(&mut self, layers: &Layers, layer: LayerIndex, slot: &PacketSlot, new_picture: bool) {
+        let Some(set) = slot.targets else { return };
+        let targets = layers.decode_targets(layer);
+        let Some(best) = best_target(targets, set.active, self.wanted) else { return };
+        if best == self.selection.target || !slot.frame.start {
+            return;
+        }
+        let downwards = || {
+            new_picture
+                && layers.structure(layer).is_some_and(|structure| holds(structure, self.selection.target, best))
+        };
+        if slot.frame.key || set.switch >> best & 1 == 1 || downwards() {
+            self.selection.target = best;
+            self.changed = Some(slot.timestamp);
+            if let Some(target) = targets.get(usize::from(best)) {
+                (self.selection.spatial, self.selection.temporal) = (target.spatial, target.temporal);
+            }
+        }
+    }
+
+    /// Whether a key frame is needed to get from what is forwarded to what is wanted of `layer`.
+    pub(super) fn wants_key_frame(&self, layers: &Layers, layer: LayerIndex) -> bool {
+        let targets = layers.decode_targets(layer);
+        match best_target(targets, u32::MAX, self.wanted) {
+            Some(best) if self.selection.target != NO_TARGET => {
+                let spatial = targets.get(usize::from(best)).map_or(0, |target| target.spatial);
+                spatial != self.selection.spatial
+            }
+            _ => self.selection.spatial < self.wanted.spatial,
+        }
+    }
+}
+
+/// The highest active decode target within `wanted`; the lowest one if none is.
+fn best_target(targets: &[DecodeTarget], active: u32, wanted: Selection) -> Option<u8> {
+    let active_targets = targets.iter().zip(0u8..32).filter(|(_, at)| active >> at & 1 == 1);
+    let rank = |(target, _): &(&DecodeTarget, u8)| (target.spatial, target.temporal);
+    let within =
+        |(target, _): &(&DecodeTarget, u8)| target.spatial <= wanted.spatial && target.temporal <= wanted.temporal;
+    active_targets.clone().filter(within).max_by_key(rank).or_else(|| active_targets.min_by_key(rank)).map(|(_, at)| at)
+}
+
+/// Whether every frame of decode target `lower` is also one of `upper`: then a receiver of `upper` may go down to
+/// `lower` at any picture.
+fn holds(structure: &Structure, upper: u8, lower: u8) -> bool {
+    if upper == NO_TARGET {
+        return false;
+    }
+    structure.templates().iter().all(|template| {
+        let part_of = |target| template.indications.get(target) != Indication::NotPresent;
+        !part_of(lower) || part_of(upper)
+    })
+}
