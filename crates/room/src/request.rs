@@ -177,6 +177,8 @@ pub enum AdminRequest {
     SendData(proto::SendDataRequest),
     /// New room metadata.
     UpdateMetadata(String),
-    /// End the room.
+    /// End the room: `Leave` with reason `ROOM_DELETED`.
     Close,
+    /// The node stops: `Leave` with reason `SERVER_SHUTDOWN`, clients may reconnect.
+    Shutdown,
 }

@@ -1,0 +1,177 @@
+//! Data packets: who may send what to whom (wire brief 5.2 and 5.3). The bytes are patched in [`crate::packet`].
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use livekit_protocol as proto;
+use prost::Message as _;
+
+use crate::member::{Held, Member};
+use crate::packet::{Envelope, Stamp, announces_text, field, stamped};
+use crate::room::Room;
+use crate::{AdminError, AdminReply, Delivery, MemberKey, Output};
+
+/// Names of messages that are remembered (wire brief 5.2).
+const NONCES_MAX: usize = 100;
+
+/// Longest such name, bytes.
+const NONCE_BYTES_MAX: usize = 64;
+
+/// How long a reliable packet waits for a member to become active (wire brief 2.4).
+const HELD_FOR: Duration = Duration::from_secs(2);
+
+/// Names of the latest messages, so that one which is sent twice arrives once.
+#[derive(Debug, Default)]
+pub(crate) struct RecentNonces {
+    recent: VecDeque<Vec<u8>>,
+}
+
+impl RecentNonces {
+    /// Takes note of a name; `false` = it was here before. Unnamed messages are always new.
+    fn is_new(&mut self, nonce: &[u8]) -> bool {
+        if nonce.is_empty() || nonce.len() > NONCE_BYTES_MAX {
+            return true;
+        }
+        if self.recent.iter().any(|known| known == nonce) {
+            return false;
+        }
+        if self.recent.len() >= NONCES_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(nonce.to_vec());
+        true
+    }
+}
+
+impl Room {
+    /// An encoded `DataPacket` from a member. What may not be sent, is not a packet or came before is dropped.
+    pub(crate) fn on_data(&mut self, now: Instant, key: MemberKey, delivery: Delivery, payload: Bytes) {
+        let Some(member) = self.members.get(&key).filter(|member| member.permission.can_publish_data) else { return };
+        let Ok(envelope) = Envelope::read(&payload) else { return };
+        let sequenced = delivery == Delivery::Reliable && envelope.sequence > 0;
+        if sequenced && envelope.sequence <= member.last_reliable {
+            return;
+        }
+        let for_another = !envelope.participant_identity.is_empty() && envelope.participant_identity != member.identity;
+        let generated = member.is_agent()
+            && for_another
+            && match envelope.value {
+                field::CHAT_MESSAGE => true,
+                field::STREAM_HEADER => announces_text(&payload),
+                _ => false,
+            };
+        let (identity, sid) = match member.is_hidden() {
+            true => ("", ""),
+            false => (member.identity.as_str(), member.sid.as_str()),
+        };
+        let identity = if generated { envelope.participant_identity } else { identity };
+        let lossy = delivery == Delivery::Lossy;
+        let Ok(stamped) = stamped(&payload, Stamp { identity, sid, lossy, generated }) else { return };
+        let may_pass = match envelope.value {
+            field::SPEAKER => false,
+            field::TRANSCRIPTION => member.is_agent(),
+            _ => true,
+        };
+        let to = match envelope.value {
+            field::METRICS => self.takers_of_metrics(key),
+            _ => self.receivers(Some(key), &envelope.to_identities, &envelope.to_sids),
+        };
+        let is_new = self.nonces.is_new(envelope.nonce);
+        if let Some(member) = self.members.get_mut(&key).filter(|_| sequenced) {
+            member.last_reliable = envelope.sequence;
+        }
+        if may_pass && is_new {
+            self.deliver(now, to, delivery, Bytes::from(stamped));
+        }
+    }
+
+    /// Those a packet is for, but never its sender. No destination = everyone.
+    fn receivers(&self, sender: Option<MemberKey>, identities: &[&str], sids: &[&str]) -> Vec<MemberKey> {
+        if identities.is_empty() && sids.is_empty() {
+            return self.members.keys().copied().filter(|key| Some(*key) != sender).collect();
+        }
+        let by_identity = identities.iter().filter_map(|identity| self.by_identity.get(*identity));
+        let by_sid = sids.iter().filter_map(|sid| self.by_sid.get(*sid));
+        let keys: BTreeSet<_> = by_identity.chain(by_sid).copied().filter(|key| Some(*key) != sender).collect();
+        keys.into_iter().collect()
+    }
+
+    fn takers_of_metrics(&self, sender: MemberKey) -> Vec<MemberKey> {
+        let takers = self.members.values().filter(|member| member.permission.can_subscribe_metrics);
+        takers.map(|member| member.key).filter(|key| *key != sender).collect()
+    }
+
+    /// Sends to active members; keeps reliable packets for a while for those who are about to be.
+    fn deliver(&mut self, now: Instant, mut to: Vec<MemberKey>, delivery: Delivery, payload: Bytes) {
+        let bytes_max = self.settings.limits.held_data_bytes;
+        to.retain(|key| match self.members.get_mut(key) {
+            Some(member) if member.is_active() => true,
+            Some(member) if delivery == Delivery::Reliable => {
+                member.hold(now, payload.clone(), bytes_max);
+                false
+            }
+            _ => false,
+        });
+        if !to.is_empty() {
+            self.put_out(Output::Data { to, delivery, payload });
+        }
+    }
+
+    /// The member is active: what was kept for it goes out.
+    pub(crate) fn release_held(&mut self, now: Instant, key: MemberKey) {
+        let Some(member) = self.members.get_mut(&key) else { return };
+        member.held_bytes = 0;
+        for held in std::mem::take(&mut member.held) {
+            if held.at + HELD_FOR >= now {
+                self.put_out(Output::Data { to: vec![key], delivery: Delivery::Reliable, payload: held.payload });
+            }
+        }
+    }
+
+    /// The server API sends a packet, in nobody's name and outside of every sequence.
+    pub(crate) fn admin_send_data(
+        &mut self,
+        now: Instant,
+        request: proto::SendDataRequest,
+    ) -> Result<AdminReply, AdminError> {
+        if !self.nonces.is_new(&request.nonce) {
+            return Ok(AdminReply::Done);
+        }
+        let delivery = match request.kind() {
+            proto::data_packet::Kind::Reliable => Delivery::Reliable,
+            proto::data_packet::Kind::Lossy => Delivery::Lossy,
+        };
+        let identities: Vec<_> = request.destination_identities.iter().map(String::as_str).collect();
+        #[allow(deprecated, reason = "older server SDKs name sids")]
+        let sids: Vec<_> = request.destination_sids.iter().map(String::as_str).collect();
+        let to = self.receivers(None, &identities, &sids);
+        #[allow(deprecated, reason = "older clients read the inner fields")]
+        let packet = proto::DataPacket {
+            kind: request.kind,
+            destination_identities: request.destination_identities.clone(),
+            value: Some(proto::data_packet::Value::User(proto::UserPacket {
+                payload: request.data,
+                destination_identities: request.destination_identities,
+                topic: request.topic,
+                nonce: request.nonce,
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        self.deliver(now, to, delivery, Bytes::from(packet.encode_to_vec()));
+        Ok(AdminReply::Done)
+    }
+}
+
+impl Member {
+    /// Keeps a packet; the oldest ones give way.
+    fn hold(&mut self, now: Instant, payload: Bytes, bytes_max: usize) {
+        self.held_bytes += payload.len();
+        self.held.push_back(Held { at: now, payload });
+        while self.held_bytes > bytes_max || self.held.front().is_some_and(|held| held.at + HELD_FOR < now) {
+            let Some(dropped) = self.held.pop_front() else { break };
+            self.held_bytes = self.held_bytes.saturating_sub(dropped.payload.len());
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Who hears when about whom: publishers at once, the others collected (wire brief 4.1). Also the room's own update.
+//!
+//! The first change after a quiet time is announced at once; what follows waits for the interval. Departures have a
+//! shorter interval of their own, because pending calls to a member fail only when it is seen to be gone.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use livekit_protocol as proto;
+use prost::Message as _;
+use proto::signal_response::Message;
+
+use crate::MemberKey;
+use crate::agenda::Duty;
+use crate::member::Member;
+use crate::room::Room;
+
+/// Clients from this protocol version on know that a new session of an identity ends the old one (wire brief 1.8).
+const KNOWS_IDENTITY_REJOIN: i32 = 12;
+
+/// How soon others must hear of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Now, and the member itself does not need to.
+    Now,
+    /// Now, and the member itself too.
+    NowWithSelf,
+    /// With the next batch, unless the member publishes.
+    Batch,
+}
+
+/// What waits to be announced.
+#[derive(Debug)]
+pub(crate) struct PendingUpdates {
+    changed: BTreeSet<MemberKey>,
+    departed: Vec<proto::ParticipantInfo>,
+    changes_not_before: Instant,
+    departures_not_before: Instant,
+}
+
+impl PendingUpdates {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { changed: BTreeSet::new(), departed: Vec::new(), changes_not_before: now, departures_not_before: now }
+    }
+
+    pub(crate) fn forget(&mut self, member: MemberKey) {
+        self.changed.remove(&member);
+    }
+}
+
+impl Room {
+    /// Announces a member's new state.
+    pub(crate) fn announce(&mut self, now: Instant, member: MemberKey, urgency: Urgency) {
+        let Some(subject) = self.members.get(&member) else { return };
+        let (hidden, publishes, attached) = (subject.is_hidden(), subject.is_publisher, subject.is_attached());
+        if hidden {
+            if urgency == Urgency::NowWithSelf && attached {
+                self.send_infos(vec![member], vec![self.info_of(subject)]);
+            }
+            return;
+        }
+        if urgency == Urgency::Batch && !publishes {
+            self.updates.changed.insert(member);
+            let at = self.updates.changes_not_before.max(now);
+            self.agenda.set_no_later(Duty::Updates, at);
+            if at <= now {
+                self.flush_updates(now);
+            }
+            return;
+        }
+        let info = self.info_of(subject);
+        self.updates.forget(member);
+        let to = if urgency == Urgency::NowWithSelf { self.audience() } else { self.audience_without(member) };
+        self.send_infos(to, vec![info]);
+    }
+
+    /// Announces that a member is gone. `replaced`: a visible new session of the same identity follows at once.
+    pub(crate) fn announce_departure(
+        &mut self,
+        now: Instant,
+        departed: &Member,
+        reason: proto::DisconnectReason,
+        replaced: bool,
+    ) {
+        self.updates.forget(departed.key);
+        if departed.is_hidden() {
+            return;
+        }
+        let info = departed.departed_info(reason);
+        self.departures.record(now, info.clone());
+        if replaced {
+            let old_clients = self.members.values().filter(|member| member.protocol() < KNOWS_IDENTITY_REJOIN);
+            let to = old_clients.filter(|member| member.is_attached()).map(|member| member.key).collect();
+            self.send_infos(to, vec![info]);
+        } else if departed.is_publisher {
+            let to = self.audience();
+            self.send_infos(to, vec![info]);
+        } else {
+            self.updates.departed.push(info);
+            let at = self.updates.departures_not_before.max(now);
+            self.agenda.set_no_later(Duty::Updates, at);
+            if at <= now {
+                self.flush_updates(now);
+            }
+        }
+    }
+
+    /// A member that has just become hidden is gone for everyone else.
+    pub(crate) fn announce_vanished(&mut self, now: Instant, member: MemberKey) {
+        self.updates.forget(member);
+        let Some(subject) = self.members.get_mut(&member) else { return };
+        subject.touch();
+        let info = subject.departed_info(proto::DisconnectReason::UnknownReason);
+        subject.touch();
+        self.departures.record(now, info.clone());
+        let to = self.audience_without(member);
+        self.send_infos(to, vec![info]);
+    }
+
+    /// Announces everything that waits.
+    pub(crate) fn flush_updates(&mut self, now: Instant) {
+        self.agenda.cancel(Duty::Updates);
+        let mut infos = std::mem::take(&mut self.updates.departed);
+        let changed = std::mem::take(&mut self.updates.changed);
+        if !changed.is_empty() {
+            self.updates.changes_not_before = now + self.settings.update_batch_interval;
+        }
+        self.updates.departures_not_before = now + self.settings.departure_batch_interval;
+        let changed = changed.iter().filter_map(|key| self.members.get(key)).filter(|member| !member.is_hidden());
+        infos.extend(changed.map(|member| self.info_of(member)));
+        let to = self.audience();
+        self.send_infos(to, infos);
+    }
+
+    /// Sends infos in messages of limited size.
+    pub(crate) fn send_infos(&mut self, to: Vec<MemberKey>, infos: Vec<proto::ParticipantInfo>) {
+        if to.is_empty() || infos.is_empty() {
+            return;
+        }
+        let mut chunk = Vec::new();
+        let mut chunk_bytes = 0;
+        for info in infos {
+            let bytes = info.encoded_len();
+            if !chunk.is_empty() && chunk_bytes + bytes > self.settings.update_batch_bytes_max {
+                let participants = std::mem::take(&mut chunk);
+                self.broadcast(to.clone(), Message::Update(proto::ParticipantUpdate { participants }));
+                chunk_bytes = 0;
+            }
+            chunk_bytes += bytes;
+            chunk.push(info);
+        }
+        self.broadcast(to, Message::Update(proto::ParticipantUpdate { participants: chunk }));
+    }
+
+    /// Notes that the room's counts changed; they are sent when the interval allows.
+    pub(crate) fn room_changed(&mut self, now: Instant) {
+        self.ticks = self.ticks.wrapping_add(1);
+        self.agenda.set_no_later(Duty::RoomUpdate, self.room_update_not_before.max(now));
+    }
+
+    /// Sends the room to everyone now.
+    pub(crate) fn send_room_update(&mut self, now: Instant) {
+        self.agenda.cancel(Duty::RoomUpdate);
+        self.room_update_not_before = now + self.settings.room_update_interval;
+        let to = self.audience();
+        let room = self.info();
+        self.broadcast(to, Message::RoomUpdate(proto::RoomUpdate { room: Some(room) }));
+    }
+}

@@ -1,0 +1,19 @@
+//! What a room does, one file for each behaviour, on a virtual clock.
+
+mod admin;
+mod data;
+mod data_tracks;
+mod dynacast;
+mod identity;
+mod join;
+mod leave;
+mod lifetime;
+mod mute;
+mod permission;
+mod publish;
+mod quality;
+mod resume;
+mod speakers;
+mod stage;
+mod subscribe;
+mod updates;
