@@ -1,0 +1,20 @@
+//! From an HTTP request to a checked join (wire brief 1.2 to 1.6). Validation and joining share every step.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`asked`] | what the client asks for, from the query or from its `join_request` |
+//! | [`client`] | what the client says of itself |
+//! | [`wrapped`] | unpacking a `join_request` |
+//! | [`admission`] | the checks in their order, and the request to the node that comes out |
+//! | [`issuer`] | the tokens that a joined client reconnects with |
+//! | [`refusal`] | every refusal with its status and sentence |
+
+mod admission;
+mod asked;
+mod client;
+mod issuer;
+mod refusal;
+mod wrapped;
+
+pub(crate) use admission::{Call, Version, admit};
+pub(crate) use refusal::Refusal;

@@ -1,0 +1,115 @@
+//! Every refusal of a join with its status and sentence (wire brief 1.4). Clients show the sentence; the browser client
+//! compares one of them to the letter.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use tutti_cluster::JoinError;
+use tutti_token::TokenError;
+
+/// Why a join, or its validation, is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("no permissions to access the room")]
+    NoToken,
+    #[error("invalid authorization header. Must start with Bearer ")]
+    NotBearer,
+    #[error("invalid API key")]
+    UnknownKey,
+    #[error("invalid authorization token: {0}")]
+    Token(TokenError),
+    #[error("invalid authorization token: roomConfig is not a RoomConfiguration")]
+    RoomConfig,
+    #[error("permissions denied")]
+    PermissionDenied,
+    #[error("identity cannot be empty")]
+    IdentityEmpty,
+    #[error("participant identity length exceeds limits: max length {0}")]
+    IdentityTooLong(usize),
+    #[error("no room name")]
+    RoomEmpty,
+    #[error("room name length exceeds limits: max length {0}")]
+    RoomTooLong(usize),
+    #[error("name length exceeds limits: max length {0}")]
+    NameTooLong(usize),
+    #[error("metadata size exceeds limits: max size {0}")]
+    MetadataTooLong(usize),
+    #[error("attribute size exceeds limits: max size {0}")]
+    AttributesTooLong(usize),
+    #[error("room preset does not exist")]
+    RoomPreset,
+    #[error("cannot decode attributes")]
+    Attributes,
+    #[error("join_request is required")]
+    JoinRequestMissing,
+    #[error("cannot base64 decode wrapped join request")]
+    JoinRequestBase64,
+    #[error("cannot unmarshal wrapped join request")]
+    JoinRequestWrapper,
+    #[error("cannot read decompressed join request")]
+    JoinRequestGzip,
+    #[error("join request too large")]
+    JoinRequestTooLarge,
+    #[error("cannot unmarshal join request")]
+    JoinRequestProto,
+    #[error(transparent)]
+    Node(#[from] JoinError),
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::UnknownKey => Self::UnknownKey,
+            error => Self::Token(error),
+        }
+    }
+}
+
+impl Refusal {
+    /// The status that goes with it.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::NoToken
+            | Self::NotBearer
+            | Self::UnknownKey
+            | Self::Token(_)
+            | Self::RoomConfig
+            | Self::PermissionDenied => StatusCode::UNAUTHORIZED,
+            Self::Node(JoinError::RoomNotFound) => StatusCode::NOT_FOUND,
+            Self::Node(JoinError::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Node(JoinError::RoomFailed) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Node(JoinError::Invalid(_))
+            | Self::IdentityEmpty
+            | Self::IdentityTooLong(_)
+            | Self::RoomEmpty
+            | Self::RoomTooLong(_)
+            | Self::NameTooLong(_)
+            | Self::MetadataTooLong(_)
+            | Self::AttributesTooLong(_)
+            | Self::RoomPreset
+            | Self::Attributes
+            | Self::JoinRequestMissing
+            | Self::JoinRequestBase64
+            | Self::JoinRequestWrapper
+            | Self::JoinRequestGzip
+            | Self::JoinRequestTooLarge
+            | Self::JoinRequestProto => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The name under which it is counted.
+    pub(crate) fn result(&self) -> &'static str {
+        match self.status() {
+            StatusCode::UNAUTHORIZED => "unauthorized",
+            StatusCode::BAD_REQUEST => "invalid",
+            StatusCode::NOT_FOUND => "room_not_found",
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            _ => "failed",
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.status(), self.to_string()).into_response()
+    }
+}

@@ -1,0 +1,99 @@
+//! What the node and its shards count, read at each scrape.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use tutti_cluster::Node;
+use tutti_media::ShardMetrics;
+
+use crate::socket::OpenSockets;
+
+/// Those of a shard's numbers that go up and down; the others only go up.
+const SHARD_GAUGES: [&str; 5] = ["transports", "tracks", "replicas", "subscriptions", "tcp_connections"];
+
+pub(super) struct NodeCollector {
+    node: Node,
+    sockets: OpenSockets,
+}
+
+impl NodeCollector {
+    pub(super) fn new(node: Node, sockets: OpenSockets) -> Self {
+        Self { node, sockets }
+    }
+}
+
+impl fmt::Debug for NodeCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeCollector").finish_non_exhaustive()
+    }
+}
+
+impl Collector for NodeCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let counts = self.node.counts();
+        gauge(&mut encoder, "rooms", "Rooms open", counts.rooms)?;
+        gauge(&mut encoder, "participants", "Participants in all rooms", counts.participants)?;
+        gauge(&mut encoder, "signal_sockets", "Signalling sockets open", self.sockets.count() as u64)?;
+        counter(&mut encoder, "room_panics", "Rooms that ended by a fault of the server", counts.room_panics)?;
+        let help = "Reports of shards that a room was too busy to take";
+        counter(&mut encoder, "media_events_dropped", help, counts.media_events_dropped)?;
+        let help = "Signalling sockets closed because the client did not read";
+        counter(&mut encoder, "slow_sockets", help, counts.slow_sockets)?;
+
+        let media = self.node.media_metrics();
+        let tcp = [("accepted", media.tcp.accepted), ("refused", media.tcp.refused), ("invalid", media.tcp.invalid)];
+        for (name, value) in tcp {
+            counter(&mut encoder, &format!("media_tcp_{name}"), "ICE-TCP connections", value)?;
+        }
+        per_shard(&mut encoder, &media.shards)
+    }
+}
+
+/// One family for each number, one line in it for each shard.
+fn per_shard(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardMetrics]) -> fmt::Result {
+    let rows: Vec<Vec<(String, u64)>> = shards.iter().map(numbers).collect();
+    let Some(first) = rows.first() else { return Ok(()) };
+    for (column, (name, _)) in first.iter().enumerate() {
+        let metric_type = if SHARD_GAUGES.contains(&name.as_str()) { MetricType::Gauge } else { MetricType::Counter };
+        let help = format!("Shard: {}", name.replace('_', " "));
+        let name = format!("media_{name}");
+        let mut family = encoder.encode_descriptor(&name, &help, None, metric_type)?;
+        for (shard, row) in rows.iter().enumerate() {
+            let value = row.get(column).map_or(0, |(_, value)| *value);
+            let labels = [("shard", shard.to_string())];
+            let line = family.encode_family(&labels)?;
+            match metric_type {
+                MetricType::Gauge => ConstGauge::new(value).encode(line)?,
+                _ => ConstCounter::new(value).encode(line)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn numbers(shard: &ShardMetrics) -> Vec<(String, u64)> {
+    let send = &shard.send;
+    let sent = [
+        ("send_datagrams", send.datagrams),
+        ("send_bytes", send.bytes),
+        ("send_calls", send.calls),
+        ("send_segmented", send.segmented),
+        ("send_dropped_full", send.dropped_full),
+        ("send_dropped_refused", send.dropped_refused),
+        ("send_dropped_no_socket", send.dropped_no_socket),
+        ("send_segmentation_refused", send.segmentation_refused),
+    ];
+    shard.named().chain(sent).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    ConstCounter::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+}

@@ -1,0 +1,243 @@
+//! Which path is answered by what (wire brief 1.1); CORS; the tolerance towards odd paths.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Extension;
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection as Rejection;
+use axum::extract::{Request, State};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use tokio::sync::OwnedSemaphorePermit;
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tutti_cluster::JoinRequest;
+
+use crate::join::{Call, Refusal, Version, admit};
+use crate::query::Query;
+use crate::{Gateway, Inner, demo, dev_token, metrics, socket};
+
+/// How long a browser may remember what a preflight said.
+const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
+
+/// The TCP connection that a request came over.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    /// Address of the other end.
+    pub(crate) address: IpAddr,
+    /// Its place among the connections allowed; kept as long as the connection is used.
+    pub(crate) place: Arc<OwnedSemaphorePermit>,
+}
+
+/// All routes of a gateway. Requests carry a [`Connection`] and go through [`tidy`] first.
+pub(crate) fn router(gateway: &Gateway) -> Router {
+    let settings = &gateway.0.settings;
+    let mut router = Router::new()
+        .route("/", get(demo::root))
+        .route("/healthz", get(async || "OK"))
+        .route("/rtc", any(join_v0))
+        .route("/rtc/v1", any(join_v1))
+        .route("/rtc/validate", get(validate_v0))
+        .route("/rtc/v1/validate", get(validate_v1))
+        .fallback(demo::asset);
+    if settings.metrics {
+        router = router.route("/metrics", get(scrape));
+    }
+    if settings.dev_key.is_some() {
+        router = router.route("/dev/token", post(dev_token::issue).layer(dev_token::body_limit()));
+    }
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::OPTIONS, Method::HEAD, Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .max_age(CORS_MAX_AGE);
+    router.layer(cors).with_state(gateway.0.clone())
+}
+
+/// Rewrites the path of a request where a client or a proxy wrote it oddly, before it is routed.
+pub(crate) fn tidy<B>(mut request: axum::http::Request<B>) -> axum::http::Request<B> {
+    let path = tidy_path(request.uri().path());
+    if path != request.uri().path() {
+        let path_and_query = match request.uri().query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.into_owned(),
+        };
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = PathAndQuery::try_from(path_and_query).ok();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// Repeated slashes count as one (clients append to a base that ends in one), and whatever stands before a signalling
+/// path is a prefix of some proxy.
+fn tidy_path(path: &str) -> Cow<'_, str> {
+    let mut path = Cow::Borrowed(path);
+    while path.contains("//") {
+        path = path.replace("//", "/").into();
+    }
+    let trimmed = path.strip_suffix('/').unwrap_or(&path);
+    for endpoint in ["/rtc/v1/validate", "/rtc/validate", "/rtc/v1", "/rtc"] {
+        if trimmed.ends_with(endpoint) {
+            return endpoint.into();
+        }
+    }
+    path
+}
+
+async fn scrape(State(inner): State<Arc<Inner>>) -> Response {
+    match inner.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn validate_v0(
+    State(inner): State<Arc<Inner>>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
+    validate(&inner, &connection, Version::V0, request)
+}
+
+async fn validate_v1(
+    State(inner): State<Arc<Inner>>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
+    validate(&inner, &connection, Version::V1, request)
+}
+
+fn validate(inner: &Inner, connection: &Connection, version: Version, request: Request) -> Response {
+    let answer = check(inner, connection, version, true, request.uri(), request.headers())
+        .and_then(|join| Ok(inner.node.check_room(&join.room, join.create)?));
+    inner.metrics.validation(answer.as_ref().map_or_else(Refusal::result, |()| "ok"));
+    match answer {
+        Ok(()) => "success".into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn join_v0(
+    State(inner): State<Arc<Inner>>,
+    Extension(connection): Extension<Connection>,
+    upgrade: Result<WebSocketUpgrade, Rejection>,
+    request: Request,
+) -> Response {
+    join(inner, connection, Version::V0, upgrade, request).await
+}
+
+async fn join_v1(
+    State(inner): State<Arc<Inner>>,
+    Extension(connection): Extension<Connection>,
+    upgrade: Result<WebSocketUpgrade, Rejection>,
+    request: Request,
+) -> Response {
+    join(inner, connection, Version::V1, upgrade, request).await
+}
+
+/// Joins first and upgrades then, so that a refusal is an HTTP answer.
+async fn join(
+    inner: Arc<Inner>,
+    connection: Connection,
+    version: Version,
+    upgrade: Result<WebSocketUpgrade, Rejection>,
+    request: Request,
+) -> Response {
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(
+            Rejection::MethodNotGet(_) | Rejection::InvalidConnectionHeader(_) | Rejection::InvalidUpgradeHeader(_),
+        ) => {
+            return StatusCode::NOT_FOUND.into_response();
+        }
+        Err(rejection) => return rejection.into_response(),
+    };
+    let checked = check(&inner, &connection, version, false, request.uri(), request.headers());
+    let joined = match checked {
+        Ok(join) => {
+            let (room, identity) = (join.room.clone(), join.joiner.identity.clone());
+            inner.node.join(join).await.map(|attached| (attached, room, identity)).map_err(Refusal::from)
+        }
+        Err(refusal) => Err(refusal),
+    };
+    inner.metrics.join(joined.as_ref().map_or_else(Refusal::result, |_| "ok"));
+    match joined {
+        Ok((attached, room, identity)) => {
+            let open = inner.sockets.open();
+            // Above the limit, so that it is noticed here and told in words.
+            upgrade.max_message_size(2 * socket::MESSAGE_BYTES_MAX).on_upgrade(async move |websocket| {
+                let _kept = (open, connection.place);
+                socket::run(websocket, attached, room, identity, &inner.metrics).await;
+            })
+        }
+        Err(refusal) => {
+            tracing::info!(address = %connection.address, %refusal, "join refused");
+            refusal.into_response()
+        }
+    }
+}
+
+/// All checks but whether the room is there.
+fn check(
+    inner: &Inner,
+    connection: &Connection,
+    version: Version,
+    strict: bool,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<JoinRequest, Refusal> {
+    let call = Call {
+        version,
+        strict,
+        query: Query::parse(uri.query().unwrap_or_default()),
+        authorization: text(headers, &header::AUTHORIZATION)?,
+        user_agent: text(headers, &header::USER_AGENT).ok().flatten().unwrap_or_default(),
+        address: connection.address,
+    };
+    admit(&call, &inner.keys, &inner.settings, SystemTime::now())
+}
+
+/// A header as text; a header that is none cannot hold a token.
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+    headers.get(name).map(|value| value.to_str().map_err(|_| Refusal::NotBearer)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tidy_path;
+
+    #[test]
+    fn odd_paths() {
+        let cases = [
+            ("/", "/"),
+            ("//", "/"),
+            ("/rtc", "/rtc"),
+            ("//rtc", "/rtc"),
+            ("///rtc//v1", "/rtc/v1"),
+            ("/rtc/", "/rtc"),
+            ("/rtc/v1/", "/rtc/v1"),
+            ("/rtc/validate", "/rtc/validate"),
+            ("//rtc/v1/validate", "/rtc/v1/validate"),
+            ("/live/kit/rtc", "/rtc"),
+            ("/live/rtc/v1", "/rtc/v1"),
+            ("/live//rtc/v1/validate", "/rtc/v1/validate"),
+            ("/rtc/v2", "/rtc/v2"),
+            ("/rtcx", "/rtcx"),
+            ("/xrtc", "/xrtc"),
+            ("/rtc/v1/other", "/rtc/v1/other"),
+            ("//assets//a.js", "/assets/a.js"),
+            ("", ""),
+        ];
+        for (path, tidied) in cases {
+            assert_eq!(tidy_path(path), tidied, "{path}");
+        }
+    }
+}

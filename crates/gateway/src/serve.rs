@@ -1,0 +1,155 @@
+//! Listeners, connections, graceful stop.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use livekit_protocol::DisconnectReason;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt as _;
+
+use crate::Gateway;
+use crate::routes::{self, Connection};
+
+/// A connection that does not finish a request's head within this time is closed; so is an idle one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections that wait in the system until they are taken.
+const BACKLOG: i32 = 1024;
+/// Pause after the system had no connection to give (out of descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Sockets get this long to take their last messages when the server stops.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+
+/// Why the front door does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be bound.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no address at all.
+    #[error("no address to listen on")]
+    NoAddress,
+}
+
+/// Opens a port on each address. Where the system has no IPv6, the unspecified IPv6 address is left out with a warning.
+///
+/// # Errors
+/// An address cannot be bound, or none is left.
+pub fn listen(addresses: &[IpAddr], port: u16) -> Result<Vec<TcpListener>, ServeError> {
+    let mut listeners = Vec::new();
+    for ip in addresses {
+        let address = SocketAddr::new(*ip, port);
+        match open(address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if ip.is_ipv6() && ip.is_unspecified() && lacks_ipv6(&error) => {
+                tracing::warn!(%address, %error, "this system has no IPv6: left out");
+            }
+            Err(source) => return Err(ServeError::Listen { address, source }),
+        }
+    }
+    if listeners.is_empty() { Err(ServeError::NoAddress) } else { Ok(listeners) }
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // The IPv4 address is a listener of its own.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, Unsupported};
+    // EAFNOSUPPORT has no kind of its own.
+    matches!(error.kind(), AddrNotAvailable | Unsupported) || error.raw_os_error() == Some(97)
+}
+
+/// Serves until `stop` ends. Then: no new connections, `Leave` to every client, sockets closed, connections ended.
+pub async fn serve(gateway: Gateway, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) {
+    let router = routes::router(&gateway);
+    let places = Arc::new(Semaphore::new(gateway.0.settings.connections_max.clamp(1, Semaphore::MAX_PERMITS)));
+    let (ending, ended) = watch::channel(false);
+    let mut doors = JoinSet::new();
+    for listener in listeners {
+        doors.spawn(accept(listener, router.clone(), places.clone(), ended.clone()));
+    }
+    drop(ended);
+    stop.await;
+    doors.shutdown().await;
+    gateway.0.node.shutdown(DisconnectReason::ServerShutdown).await;
+    if timeout(STOP_GRACE, gateway.0.sockets.none_left()).await.is_err() {
+        tracing::warn!(left = gateway.0.sockets.count(), "some clients did not take their last messages in time");
+    }
+    ending.send_replace(true);
+    // Every connection holds a receiver until it is over.
+    let _ = timeout(STOP_GRACE, ending.closed()).await;
+}
+
+async fn accept(listener: TcpListener, router: Router, places: Arc<Semaphore>, ended: watch::Receiver<bool>) {
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                let connection = Connection { address: address.ip(), place: Arc::new(place) };
+                tokio::spawn(converse(stream, connection, router.clone(), ended.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection, until it is closed or upgraded.
+async fn converse(stream: TcpStream, connection: Connection, router: Router, mut ended: watch::Receiver<bool>) {
+    // Signalling is small messages that someone waits for.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = routes::tidy(request).map(Body::new);
+        request.extensions_mut().insert(connection.clone());
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut served = pin!(served);
+    let outcome = tokio::select! {
+        outcome = served.as_mut() => outcome,
+        () = async { let _ = ended.wait_for(|ended| *ended).await; } => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "connection broke");
+    }
+}

@@ -1,0 +1,175 @@
+//! Signalling sockets: how they open, what limits they keep, how they end.
+
+use crate::server::{start, start_with, token};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use livekit_protocol as proto;
+use prost::Message as _;
+use proto::signal_request::Message as Request;
+use proto::signal_response::Message as Response;
+use tokio_tungstenite::tungstenite::Message;
+use tutti_token::Claims;
+
+fn pong(message: &Response) -> Option<i64> {
+    match message {
+        Response::PongResp(pong) => Some(pong.last_ping_timestamp),
+        _ => None,
+    }
+}
+
+fn ping(timestamp: i64) -> Request {
+    Request::PingReq(proto::Ping { timestamp, rtt: 1 })
+}
+
+fn join_request() -> String {
+    let join = proto::JoinRequest {
+        client_info: Some(proto::ClientInfo { protocol: 17, ..Default::default() }),
+        connection_settings: Some(proto::ConnectionSettings { auto_subscribe: true, ..Default::default() }),
+        ..Default::default()
+    };
+    let wrapper = proto::WrappedJoinRequest { compression: 0, join_request: join.encode_to_vec() };
+    URL_SAFE_NO_PAD.encode(wrapper.encode_to_vec())
+}
+
+#[tokio::test]
+async fn both_versions_begin_with_the_join() {
+    let server = start().await;
+    let (mut client, join) = server.join("stage", "ada").await;
+    assert_eq!(join.room.map(|room| room.name).as_deref(), Some("stage"));
+    assert_eq!(join.participant.map(|participant| participant.identity).as_deref(), Some("ada"));
+    client.send(ping(42)).await;
+    assert_eq!(client.find(pong).await, 42);
+
+    for path in ["/rtc/v1", "//rtc/v1", "/rtc", "/behind/a/proxy/rtc/v1"] {
+        let token = token(&Claims::join("stage", path));
+        let target = format!("{path}?access_token={token}&join_request={}", join_request());
+        let mut client = server.connect(&target).await.expect("join is let in");
+        let Response::Join(join) = client.next().await else { panic!("{path}: not a join") };
+        assert!(!join.subscriber_primary, "{path}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn refusals_are_http_answers() {
+    let server = start_with(false, None).await;
+    let stranger = token(&Claims::join("stage", "ada"));
+    let cases = [
+        ("/rtc".to_owned(), 401, "no permissions to access the room"),
+        ("/rtc?access_token=x".to_owned(), 401, "invalid authorization token: token is malformed: not three parts"),
+        (format!("/rtc?access_token={stranger}"), 404, "requested room does not exist"),
+        (format!("/rtc/v1?access_token={stranger}"), 400, "join_request is required"),
+        (format!("/rtc?access_token={}", token(&Claims::join("stage", ""))), 400, "identity cannot be empty"),
+        (format!("/rtc?access_token={}", token(&Claims::join("", "ada"))), 400, "no room name"),
+    ];
+    for (target, status, body) in cases {
+        let answer = server.connect(&target).await.err().expect("join is refused");
+        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{target:.60}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn answers_follow_the_client_into_json_and_back() {
+    let server = start().await;
+    let (mut client, _) = server.join("stage", "ada").await;
+    client.send_frame(Message::text(r#"{"pingReq":{"timestamp":"7"}}"#)).await;
+    loop {
+        // What was under way before the text arrived is still binary.
+        if let Message::Text(text) = client.next_frame().await
+            && text.contains("pongResp")
+        {
+            assert!(text.contains(r#""lastPingTimestamp":"7""#), "{text}");
+            break;
+        }
+    }
+    client.send(ping(8)).await;
+    loop {
+        if let Message::Binary(bytes) = client.next_frame().await
+            && let Some(message) = proto::SignalResponse::decode(bytes).expect("protobuf").message
+            && let Some(timestamp) = pong(&message)
+        {
+            assert_eq!(timestamp, 8);
+            break;
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn limits_have_names() {
+    let server = start().await;
+    let (mut client, _) = server.join("stage", "big").await;
+    client.send_frame(Message::binary(vec![0; (2 << 20) + 1])).await;
+    assert_eq!(client.closed().await, (1009, "message over 2 MiB".to_owned()));
+
+    for frame in [Message::text("{"), Message::binary(vec![0xff; 3])] {
+        let (mut client, _) = server.join("stage", "garbage").await;
+        client.send_frame(frame).await;
+        assert_eq!(client.closed().await, (1007, "not a signalling message".to_owned()));
+    }
+
+    let (mut client, _) = server.join("stage", "flood").await;
+    let nothing = proto::SignalRequest { message: Some(Request::Ping(0)) }.encode_to_vec();
+    for _ in 0..10_000 {
+        client.send_frame(Message::binary(nothing.clone())).await;
+    }
+    assert_eq!(client.closed().await, (1008, "message rate limit".to_owned()));
+
+    // The others in the room noticed nothing.
+    let (mut client, _) = server.join("stage", "calm").await;
+    client.send(ping(1)).await;
+    assert_eq!(client.find(pong).await, 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_closed_cleanly() {
+    let server = start().await;
+    let (mut client, _) = server.join("stage", "ada").await;
+    client.send(Request::Leave(proto::LeaveRequest::default())).await;
+    assert_eq!(client.closed().await.0, 1000);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_identity_again_takes_the_place() {
+    let server = start().await;
+    let (mut first, _) = server.join("stage", "ada").await;
+    let (_second, _) = server.join("stage", "ada").await;
+    let reason = first.find(|message| match message {
+        Response::Leave(leave) => Some(leave.reason()),
+        _ => None,
+    });
+    assert_eq!(reason.await, proto::DisconnectReason::DuplicateIdentity);
+    assert_eq!(first.closed().await.0, 1000);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_resume_of_nothing_is_told_to_begin_anew() {
+    let server = start().await;
+    let target =
+        format!("/rtc?protocol=15&reconnect=1&sid=PA_gone&access_token={}", token(&Claims::join("stage", "ada")));
+    let mut client = server.connect(&target).await.expect("resumes are upgraded");
+    let Response::Leave(leave) = client.next().await else { panic!("not a leave") };
+    assert_eq!(leave.action(), proto::leave_request::Action::Reconnect);
+    assert_eq!(client.closed().await.0, 1000);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_says_goodbye() {
+    let server = start().await;
+    let (mut client, _) = server.join("stage", "ada").await;
+    let goodbye = tokio::spawn(async move {
+        let reason = client.find(|message| match message {
+            Response::Leave(leave) => Some(leave.reason()),
+            _ => None,
+        });
+        (reason.await, client.closed().await.0)
+    });
+    server.stop().await;
+    let heard = goodbye.await.expect("client does not panic");
+    assert_eq!(heard, (proto::DisconnectReason::ServerShutdown, 1000));
+}
