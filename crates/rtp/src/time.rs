@@ -59,7 +59,7 @@ impl Sub<Duration> for NtpTime {
 impl CompactNtp {
     /// `span` in units of 1/65536 s, as DLSR wants it; the largest value for what does not fit.
     pub fn from_duration(span: Duration) -> Self {
-        let units = span.as_secs().saturating_mul(1 << 16) + (fraction(span.subsec_nanos()) >> 16);
+        let units = span.as_secs().saturating_mul(1 << 16).saturating_add(fraction(span.subsec_nanos()) >> 16);
         Self(u32::try_from(units).unwrap_or(u32::MAX))
     }
 
