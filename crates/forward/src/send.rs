@@ -10,9 +10,11 @@
 
 mod build;
 mod feedback;
+mod frame_number;
 mod history;
 mod layering;
 mod packet;
+mod rewrite;
 mod routes;
 mod runs;
 mod select;
@@ -26,6 +28,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use feedback::ReceiverView;
+use frame_number::FrameNumbers;
 pub use history::ResendConfig;
 use history::{History, SentAs};
 pub use layering::LayerLimit;
@@ -77,6 +80,14 @@ pub struct SendCounters {
     pub key_frame_requests: u64,
 }
 
+/// A packet of the track.
+#[derive(Debug, Clone, Copy)]
+struct Source<'a> {
+    layers: &'a Layers,
+    layer: LayerIndex,
+    slot: &'a PacketSlot,
+}
+
 /// A stream that was switched away from.
 #[derive(Debug, Clone, Copy)]
 struct Left {
@@ -122,6 +133,7 @@ pub struct SendTrack {
     runs: Runs,
     timeline: Timeline,
     vp8: Vp8Numbers,
+    frame_numbers: FrameNumbers,
     selector: Selector,
 
     history: History,
@@ -172,6 +184,7 @@ impl SendTrack {
             runs: Runs::new(first(s0, s1)),
             timeline: Timeline::new(u32::from_le_bytes([t0, t1, t2, t3])),
             vp8: Vp8Numbers::default(),
+            frame_numbers: FrameNumbers::default(),
             selector: Selector::default(),
             history: History::new(now, resend),
             rtx_next: first(r0, r1),
@@ -246,23 +259,24 @@ impl SendTrack {
         if slot.format.is_some() && self.routes.get(slot.format).is_none() {
             self.tell_mismatch();
         }
+        let source = Source { layers, layer, slot };
         if self.current == Some(layer) && self.generation == layers.generation(layer).number {
             if self.catch_up.is_some() {
                 // It follows from the ring, in its order.
                 return None;
             }
-            return self.forward_current(now, layers, layer, slot);
+            return self.forward_current(now, source);
         }
-        if self.may_switch(layers, layer, slot) {
-            self.switch(now, layers, layer, slot);
+        if self.may_switch(source) {
+            self.switch(now, source);
             if layers.newest(layer).is_some_and(|newest| newest > slot.index) {
                 self.catch_up = Some(CatchUp { first: slot.index, since: now });
                 return None;
             }
-            return self.forward_current(now, layers, layer, slot);
+            return self.forward_current(now, source);
         }
         if self.left.is_some_and(|left| left.layer == layer) {
-            return self.forward_late(now, layers, layer, slot);
+            return self.forward_late(now, source);
         }
         None
     }
@@ -278,22 +292,17 @@ impl SendTrack {
         let Some(newest) = layers.newest(layer) else { return };
         for index in first..=newest {
             if let Some(slot) = layers.slot(crate::PacketAt { layer, index })
-                && let Some(packet) = self.forward_current(now, layers, layer, slot)
+                && let Some(packet) = self.forward_current(now, Source { layers, layer, slot })
             {
                 emit(packet);
             }
         }
     }
 
-    fn forward_current(
-        &mut self,
-        now: Instant,
-        layers: &Layers,
-        layer: LayerIndex,
-        slot: &PacketSlot,
-    ) -> Option<SendPacket> {
+    fn forward_current(&mut self, now: Instant, source: Source<'_>) -> Option<SendPacket> {
+        let Source { layers, layer, slot } = source;
         if !self.runs.is_newer(slot.index) {
-            return self.forward_late(now, layers, layer, slot);
+            return self.forward_late(now, source);
         }
         let route = self.routes.get(slot.format);
         if slot.is_padding() || route.is_none() {
@@ -312,22 +321,20 @@ impl SendTrack {
             return None;
         }
         let out = self.runs.take(layer, slot.index, &rewrite);
-        self.timeline.forwarded(self.origin(layers, layer, slot), slot.timestamp, slot.arrival);
+        self.timeline.forwarded(self.origin(source), slot.timestamp, slot.arrival);
         if let Some((descriptor, _)) = &slot.frame.vp8 {
             self.vp8.forwarded(descriptor);
         }
-        self.send_first(now, layers, layer, slot, out, &rewrite)
+        if let Some(targets) = &slot.targets {
+            self.frame_numbers.forwarded(targets.frame_number);
+        }
+        self.send_first(now, source, out, &rewrite)
     }
 
     /// A packet that comes after later ones: it takes the number that was kept for it. If it is not wanted, padding
     /// takes the number, so that the subscriber need not miss it.
-    fn forward_late(
-        &mut self,
-        now: Instant,
-        layers: &Layers,
-        layer: LayerIndex,
-        slot: &PacketSlot,
-    ) -> Option<SendPacket> {
+    fn forward_late(&mut self, now: Instant, source: Source<'_>) -> Option<SendPacket> {
+        let Source { layer, slot, .. } = source;
         let Some(&run) = self.runs.of_packet(layer, slot.index) else {
             self.counters.late += 1;
             return None;
@@ -341,11 +348,12 @@ impl SendTrack {
             let timestamp = slot.timestamp.add(run.rewrite.timestamp);
             return self.send_padding(now, out, timestamp, SentAs { filler: true, ..SentAs::default() });
         }
-        self.send_first(now, layers, layer, slot, out, &run.rewrite)
+        self.send_first(now, source, out, &run.rewrite)
     }
 
     /// Takes up `layer` with the packet in `slot`.
-    fn switch(&mut self, now: Instant, layers: &Layers, layer: LayerIndex, slot: &PacketSlot) {
+    fn switch(&mut self, now: Instant, source: Source<'_>) {
+        let Source { layers, layer, slot } = source;
         self.left = self
             .current
             .filter(|&current| current != layer)
@@ -354,17 +362,21 @@ impl SendTrack {
         self.generation = layers.generation(layer).number;
         self.catch_up = None;
         self.runs.begin(slot.index);
-        self.timeline.switch(self.origin(layers, layer, slot), slot.timestamp, slot.arrival);
+        self.timeline.switch(self.origin(source), slot.timestamp, slot.arrival);
         self.selector.restart();
         if let Some((descriptor, _)) = &slot.frame.vp8 {
             self.vp8.switch(descriptor);
+        }
+        if let Some(targets) = &slot.targets {
+            self.frame_numbers.switch(targets.frame_number);
         }
         self.counters.switches += 1;
         self.layering.switched(layer);
         self.update_interest(layers);
     }
 
-    fn origin(&self, layers: &Layers, layer: LayerIndex, slot: &PacketSlot) -> Origin {
+    fn origin(&self, source: Source<'_>) -> Origin {
+        let Source { layers, layer, slot } = source;
         Origin {
             layer,
             generation: self.generation,
@@ -374,7 +386,12 @@ impl SendTrack {
     }
 
     fn rewrite(&self) -> Rewrite {
-        Rewrite { timestamp: self.timeline.offset(), vp8: self.vp8.offsets(), selection: self.selector.selection() }
+        Rewrite {
+            timestamp: self.timeline.offset(),
+            vp8: self.vp8.offsets(),
+            frame_number: self.frame_numbers.offset(),
+            selection: self.selector.selection(),
+        }
     }
 
     /// The layers whose packets are wanted now.

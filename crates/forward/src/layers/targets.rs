@@ -13,7 +13,7 @@ pub struct DecodeTarget {
     pub temporal: u8,
 }
 
-/// What one frame is to the decode targets; bit n is target n.
+/// What the dependency descriptor of a packet says; bit n of a mask is decode target n.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DecodeTargetSet {
     /// Targets that the frame is part of.
@@ -24,6 +24,8 @@ pub struct DecodeTargetSet {
     pub active: u32,
     /// A new structure came with the packet.
     pub structure: bool,
+    /// Number of the frame.
+    pub frame_number: u16,
 }
 
 /// Reads the descriptors of one stream.
@@ -52,6 +54,7 @@ impl TargetReader {
             switch: mask(&descriptor.indications, |indication| indication == Indication::Switch),
             active: self.active,
             structure: descriptor.structure_attached,
+            frame_number: descriptor.frame_number,
         };
         (Some(set), Some(descriptor))
     }

@@ -4,23 +4,18 @@
 
 use std::time::Instant;
 
-use tutti_rtp::payload::dependency::write_active_targets;
-use tutti_rtp::{AbsSendTime, HeaderExtensions, RtpHeader, RtpTimestamp, SequenceNumber, WrittenHeader, red, rtx};
+use tutti_rtp::{AbsSendTime, HeaderExtensions, RtpHeader, RtpTimestamp, SequenceNumber, WrittenHeader, rtx};
 
 use super::history::SentAs;
 use super::packet::{Body, HEADER_LEN_MAX, Prefix};
+use super::rewrite::{DESCRIPTOR_LEN_MAX, rewrite_descriptor, rewrite_payload};
 use super::routes::Route;
 use super::runs::Rewrite;
-use super::{SendKind, SendPacket, SendTrack};
-use crate::layers::Layers;
-use crate::ring::PacketSlot;
-use crate::{LayerIndex, PacketAt};
+use super::{SendKind, SendPacket, SendTrack, Source};
+use crate::PacketAt;
 
 /// Bytes of padding in a packet without media.
 const PADDING_LEN: u8 = 4;
-
-/// Room for a dependency descriptor with a mask: one element of the two-byte form, and five bytes more.
-const DESCRIPTOR_LEN_MAX: usize = 255 + 5;
 
 /// Which packet is built.
 #[derive(Debug, Clone, Copy)]
@@ -38,19 +33,18 @@ impl SendTrack {
     pub(super) fn send_first(
         &mut self,
         now: Instant,
-        layers: &Layers,
-        layer: LayerIndex,
-        slot: &PacketSlot,
+        source: Source<'_>,
         out: u64,
         rewrite: &Rewrite,
     ) -> Option<SendPacket> {
+        let slot = source.slot;
         let sent_as = SentAs {
             mid: !self.reported,
             filler: false,
-            target_mask: slot.targets.is_some_and(|set| set.structure) || self.selector.is_fresh(slot),
+            target_mask: slot.targets.is_some_and(|set| set.structure || self.selector.is_fresh(slot)),
         };
         let numbers = Numbers { out, repair: None, sent_as, kind: SendKind::Media };
-        let Some(packet) = self.build(layers, layer, slot, rewrite, numbers) else {
+        let Some(packet) = self.build(source, rewrite, numbers) else {
             self.counters.unusable += 1;
             let timestamp = slot.timestamp.add(rewrite.timestamp);
             return self.send_padding(now, out, timestamp, SentAs { filler: true, ..SentAs::default() });
@@ -95,14 +89,8 @@ impl SendTrack {
     }
 
     /// The packet itself. `None` if it cannot be written for this subscriber.
-    pub(super) fn build(
-        &self,
-        layers: &Layers,
-        layer: LayerIndex,
-        slot: &PacketSlot,
-        rewrite: &Rewrite,
-        numbers: Numbers,
-    ) -> Option<SendPacket> {
+    pub(super) fn build(&self, source: Source<'_>, rewrite: &Rewrite, numbers: Numbers) -> Option<SendPacket> {
+        let Source { layer, slot, .. } = source;
         let route = self.routes.get(slot.format)?;
         let (ssrc, index, payload_type) = match numbers.repair {
             None => (self.ssrc, numbers.out, route.format.payload_type),
@@ -117,7 +105,7 @@ impl SendTrack {
             padding: false,
         };
         let mut bytes = [0; HEADER_LEN_MAX];
-        let written = self.write_header(layers, layer, slot, rewrite, &numbers, &route, &header, &mut bytes)?;
+        let written = self.write_header(source, rewrite, &numbers, &route, &header, &mut bytes)?;
         let mut prefix = Prefix::default();
         if numbers.repair.is_some() {
             let original = SequenceNumber(numbers.out as u16);
@@ -126,59 +114,35 @@ impl SendTrack {
         let (skip, len) = if numbers.sent_as.filler {
             (0, 0)
         } else {
-            let skip = self.rewrite_payload(layers, layer, slot, rewrite, &route, &mut prefix)?;
+            let skip = rewrite_payload(source, rewrite, &route, &mut prefix)?;
             (skip, slot.payload_len().checked_sub(skip)?)
         };
         let body = Body::Ring { at: PacketAt { layer, index: slot.index }, skip: skip as u16, len: len as u16 };
         Some(SendPacket { ssrc, index, kind: numbers.kind, written, body, prefix, header: bytes })
     }
 
-    /// Writes what replaces the start of the payload, and returns how many bytes it replaces.
-    fn rewrite_payload(
-        &self,
-        layers: &Layers,
-        layer: LayerIndex,
-        slot: &PacketSlot,
-        rewrite: &Rewrite,
-        route: &Route,
-        prefix: &mut Prefix,
-    ) -> Option<usize> {
-        if route.unpack {
-            let payload = layers.payload(layer, slot);
-            return Some(payload.len() - red::primary(payload).ok()?.data.len());
-        }
-        match &slot.frame.vp8 {
-            Some((descriptor, len)) if !rewrite.vp8.is_none() => {
-                prefix.append(|room| rewrite.vp8.apply(descriptor).write(room))?;
-                Some(usize::from(*len))
-            }
-            _ => Some(0),
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one packet")]
     fn write_header(
         &self,
-        layers: &Layers,
-        layer: LayerIndex,
-        slot: &PacketSlot,
+        source: Source<'_>,
         rewrite: &Rewrite,
         numbers: &Numbers,
         route: &Route,
         header: &RtpHeader,
         out: &mut [u8],
     ) -> Option<WrittenHeader> {
+        let Source { layers, layer, slot } = source;
         let repeatable = self.repeats_as_is(route);
-        let mut masked = [0; DESCRIPTOR_LEN_MAX];
-        let descriptor = layers.descriptor(layer, slot).map(|descriptor| {
-            let mask = slot
-                .targets
-                .filter(|_| numbers.sent_as.target_mask && !repeatable)
-                .and_then(|set| rewrite.selection.active_targets(layers.decode_targets(layer), set.active));
-            let len =
-                mask.and_then(|mask| write_active_targets(descriptor, layers.structure(layer), mask, &mut masked).ok());
-            len.and_then(|len| masked.get(..len)).unwrap_or(descriptor)
-        });
+        let mut changed;
+        let descriptor = match layers.descriptor(layer, slot) {
+            None => None,
+            Some(descriptor) => {
+                changed = [0; DESCRIPTOR_LEN_MAX];
+                // The structure that a mask rests on may have changed when the packet is repeated.
+                let masked = numbers.sent_as.target_mask && !repeatable;
+                let len = rewrite_descriptor(source, rewrite, masked, descriptor, &mut changed);
+                Some(len.and_then(|len| changed.get(..len)).unwrap_or(descriptor))
+            }
+        };
         let extensions = self.stamped(&HeaderExtensions {
             mid: numbers.sent_as.mid.then_some(self.mid.as_str()),
             audio_level: slot.extensions.audio_level,

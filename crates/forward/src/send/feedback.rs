@@ -7,7 +7,7 @@ use tutti_rtp::{CompactNtp, ExtendedSequence, SequenceNumber};
 
 use super::build::Numbers;
 use super::history::{Request, SentAs};
-use super::{SendKind, SendPacket, SendTrack};
+use super::{SendKind, SendPacket, SendTrack, Source};
 use crate::layers::Layers;
 use crate::{LegQuality, PacketAt};
 
@@ -128,16 +128,17 @@ impl SendTrack {
     fn rebuild(&mut self, layers: &Layers, out: u64, sent_as: SentAs) -> Option<SendPacket> {
         let run = *self.runs.of_number(out)?;
         let slot = layers.slot(PacketAt { layer: run.layer, index: run.index_of(out) })?;
+        let source = Source { layers, layer: run.layer, slot };
         let route = self.routes.get(slot.format).or_else(|| sent_as.filler.then(|| self.routes.any()).flatten())?;
         if self.repairs(&route) {
             let sent_as = SentAs { mid: !self.reported, ..sent_as };
             let numbers = Numbers { out, repair: Some(self.rtx_next), sent_as, kind: SendKind::Retransmission };
-            let packet = self.build(layers, run.layer, slot, &run.rewrite, numbers)?;
+            let packet = self.build(source, &run.rewrite, numbers)?;
             self.rtx_next += 1;
             Some(packet)
         } else if self.repeats_as_is(&route) && !sent_as.filler {
             let numbers = Numbers { out, repair: None, sent_as, kind: SendKind::Retransmission };
-            self.build(layers, run.layer, slot, &run.rewrite, numbers)
+            self.build(source, &run.rewrite, numbers)
         } else {
             None
         }

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use tutti_rtp::MediaKind;
 
-use super::{CatchUp, SendTrack};
+use super::{CatchUp, SendTrack, Source};
 use crate::layers::Layers;
-use crate::ring::PacketSlot;
 use crate::{ForwardEvent, LayerIndex, LayerMask, LayerMode, LayerTarget, PacketAt};
 
 /// A key frame in the ring that is not older than this starts a subscription at once.
@@ -191,7 +190,8 @@ impl SendTrack {
         self.current.filter(|&layer| layers.generation(layer).number == self.generation)
     }
 
-    pub(super) fn may_switch(&self, layers: &Layers, layer: LayerIndex, slot: &PacketSlot) -> bool {
+    pub(super) fn may_switch(&self, source: Source<'_>) -> bool {
+        let Source { layers, layer, slot } = source;
         let usable = !slot.is_padding()
             && self.routes.get(slot.format).is_some()
             && slot.index >= layers.generation(layer).first;
@@ -238,9 +238,9 @@ impl SendTrack {
         if let Some(layer) = nearest
             && let Some(index) = young_key_frame(now, layers, layer, sent)
             && let Some(slot) = layers.slot(PacketAt { layer, index })
-            && self.may_switch(layers, layer, slot)
+            && self.may_switch(Source { layers, layer, slot })
         {
-            self.switch(now, layers, layer, slot);
+            self.switch(now, Source { layers, layer, slot });
             self.catch_up = Some(CatchUp { first: index, since: now });
         }
     }

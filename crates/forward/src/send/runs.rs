@@ -23,6 +23,8 @@ pub(super) struct Rewrite {
     pub timestamp: u32,
     /// Added to the running numbers of VP8.
     pub vp8: Offsets,
+    /// Added to the frame number of a dependency descriptor.
+    pub frame_number: u16,
     /// What of the stream is forwarded.
     pub selection: Selection,
 }
