@@ -1,0 +1,296 @@
+//! We offer, the client answers: role [`super::Role::Subscriber`].
+
+use std::collections::HashMap;
+
+use livekit_protocol as proto;
+use tutti_forward::SubscriptionKey;
+use tutti_rtp::MediaKind;
+use tutti_sdp::{Direction, MediaSection, Protocol, SessionDescription, Setup};
+use tutti_transport::{DtlsRole, IceCredentials};
+
+use super::format::{self, Format};
+use super::sending::{SendingTrack, common_codec};
+use super::{NegotiationError, OfferAnswered, Sends, Shared, Subscribed, extension, local, remote};
+
+/// Mid of the section for data channels, which is the first one and never goes.
+const DATA_MID: &str = "0";
+
+/// The sections that we made, and our offer under way.
+#[derive(Debug, Default)]
+pub(super) struct Offering {
+    /// Sections for media; the mid of each is its number, counted from 1.
+    sections: Vec<Section>,
+    /// Id of the last offer.
+    id: u32,
+    /// That offer waits for its answer.
+    unanswered: bool,
+    /// That offer restarts ICE.
+    restart: bool,
+    /// Our side of the handshake, from the first answer on.
+    dtls_role: Option<DtlsRole>,
+}
+
+/// A section for audio or video.
+#[derive(Debug)]
+struct Section {
+    kind: MediaKind,
+    /// What it carries in the next offer.
+    carries: Option<SubscriptionKey>,
+    /// What it carried in the last offer.
+    offered: Option<SubscriptionKey>,
+    /// What it carried in the last offer that was answered.
+    agreed: Option<SubscriptionKey>,
+    /// It has carried something.
+    used: bool,
+    /// The client rejected it.
+    dead: bool,
+}
+
+impl Section {
+    /// The client knows it as inactive, so that a new track on it will be announced.
+    fn is_free(&self, kind: MediaKind, reuses: bool) -> bool {
+        let empty = self.carries.is_none() && self.offered.is_none() && self.agreed.is_none();
+        self.kind == kind && empty && !self.dead && (reuses || !self.used)
+    }
+}
+
+impl Offering {
+    /// An offer is due.
+    pub(super) fn is_due(&self, shared: &Shared) -> bool {
+        let first = self.id == 0;
+        let differs = || self.sections.iter().any(|section| section.carries != section.offered);
+        let waits = || shared.sending.pending().next().is_some() || shared.sending.has_changed();
+        !self.unanswered && (first || differs() || waits())
+    }
+
+    /// An offer waits for its answer.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.unanswered
+    }
+
+    /// A track is gone from its section.
+    pub(super) fn clear(&mut self, at: usize) {
+        if let Some(section) = self.sections.get_mut(at) {
+            section.carries = None;
+        }
+    }
+
+    pub(super) fn offer(
+        &mut self,
+        shared: &mut Shared,
+        restart: Option<IceCredentials>,
+    ) -> Option<proto::SessionDescription> {
+        if restart.is_none() && !self.is_due(shared) {
+            return None;
+        }
+        // An offer that replaces an unanswered one still has to restart what that one would have.
+        self.restart = restart.is_some() || (self.restart && self.unanswered);
+        if let Some(ice) = restart {
+            shared.local.restart(ice);
+        }
+        self.place(shared);
+        let mut media = Vec::with_capacity(1 + self.sections.len());
+        media.push(local::data_section(DATA_MID, Protocol::DtlsSctp, Setup::ActPass));
+        let mut mid_to_track_id = HashMap::new();
+        for (at, section) in self.sections.iter_mut().enumerate() {
+            let mid = mid(at);
+            let track = section.carries.and_then(|subscription| shared.sending.get_mut(subscription));
+            section.offered = section.carries;
+            if let Some(track) = track {
+                if track.changed || track.ssrcs.is_none() {
+                    // Another stream, another SSRC: forwarding starts it from its own numbers.
+                    track.ssrcs = Some((shared.local.next_ssrc(), shared.local.next_ssrc()));
+                    track.changed = false;
+                    track.told = None;
+                }
+                mid_to_track_id.insert(mid.clone(), track.outgoing.track_sid.clone());
+            }
+            let track = section.carries.and_then(|subscription| shared.sending.get(subscription));
+            media.push(describe(section, mid, track, shared));
+        }
+        let bundle = media.iter().filter(|section| section.port != 0).filter_map(|section| section.mid.clone());
+        let description = shared.local.describe(bundle.collect(), media);
+        self.id += 1;
+        self.unanswered = true;
+        let sdp = description.to_string();
+        Some(proto::SessionDescription { r#type: "offer".to_owned(), sdp, id: self.id, mid_to_track_id })
+    }
+
+    /// Gives a section to every track that waits for one.
+    fn place(&mut self, shared: &mut Shared) {
+        let reuses = shared.peer.reuses_sections();
+        // Free sections are taken from the front; what was passed by is not free.
+        let mut next = [0, 0];
+        for subscription in shared.sending.pending_keys() {
+            let Some(track) = shared.sending.get_mut(subscription) else { continue };
+            let kind = track.outgoing.kind;
+            let [audio, video] = &mut next;
+            let from = if kind == MediaKind::Audio { audio } else { video };
+            while self.sections.get(*from).is_some_and(|section| !section.is_free(kind, reuses)) {
+                *from += 1;
+            }
+            track.section = Some(*from);
+            match self.sections.get_mut(*from) {
+                Some(section) => {
+                    section.carries = Some(subscription);
+                    section.used = true;
+                }
+                None => self.sections.push(Section {
+                    kind,
+                    carries: Some(subscription),
+                    offered: None,
+                    agreed: None,
+                    used: true,
+                    dead: false,
+                }),
+            }
+        }
+    }
+
+    pub(super) fn read_answer(
+        &mut self,
+        shared: &mut Shared,
+        answer: &proto::SessionDescription,
+    ) -> Result<Option<OfferAnswered>, NegotiationError> {
+        let described = local::read(answer, "answer")?;
+        // Clients that do not number their answers say 0.
+        if !self.unanswered || (answer.id != 0 && answer.id != self.id) {
+            return Ok(None);
+        }
+        let expected = 1 + self.sections.len();
+        if described.media.len() != expected {
+            // Without a number, an answer to an earlier offer is told by its length.
+            if answer.id == 0 && described.media.len() < expected {
+                return Ok(None);
+            }
+            return Err(NegotiationError::MissingSections { expected, found: described.media.len() });
+        }
+        self.check(&described)?;
+        // Clients answer `active` to `actpass`; one that says nothing means the same (RFC 8842, section 5.3).
+        let dtls_role = self.dtls_role.unwrap_or(match remote::setup(&described) {
+            Some(Setup::Passive) => DtlsRole::Client,
+            _ => DtlsRole::Server,
+        });
+        let remote = remote::parameters(&described, dtls_role)?;
+        self.dtls_role = Some(dtls_role);
+        self.unanswered = false;
+        let mut sends = Sends::default();
+        for (at, section) in self.sections.iter_mut().enumerate() {
+            section.agreed = section.offered;
+            let Some(answered) = described.media.get(at + 1) else { continue };
+            settle(shared, section, at, answered, &mut sends);
+        }
+        let candidates = remote::candidates(&described);
+        Ok(Some(OfferAnswered { remote, restart: std::mem::take(&mut self.restart), candidates, sends }))
+    }
+
+    /// Checks that the answer has our sections in our order.
+    fn check(&self, answer: &SessionDescription) -> Result<(), NegotiationError> {
+        for (at, answered) in answer.media.iter().enumerate() {
+            let (mid, kind) = match at.checked_sub(1).and_then(|at| Some((at, self.sections.get(at)?))) {
+                Some((at, section)) => (mid(at), sdp_kind(section.kind)),
+                None => (DATA_MID.to_owned(), tutti_sdp::MediaKind::Application),
+            };
+            // Rejected sections may have lost their name.
+            let named = answered.mid.as_ref().is_some_and(|answered| *answered == mid) || answered.is_rejected();
+            if !named || answered.kind != kind {
+                return Err(NegotiationError::ChangedSection { mid });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes what the client answered about one section.
+fn settle(shared: &mut Shared, section: &mut Section, at: usize, answered: &MediaSection, sends: &mut Sends) {
+    if answered.is_rejected() {
+        section.dead = true;
+    }
+    let Some(subscription) = section.offered.filter(|offered| section.carries == Some(*offered)) else { return };
+    let Some(track) = shared.sending.get_mut(subscription) else { return };
+    let formats = agreed_formats(section.kind, answered);
+    let usable = track.usable(&formats, &shared.peer);
+    if section.dead || !answered.direction.receives() || usable.is_empty() {
+        if track.told.is_some() {
+            sends.displaced.push(subscription);
+        }
+        track.displace();
+        track.unsupported = true;
+        section.carries = None;
+        sends.unsupported.push(subscription);
+        return;
+    }
+    let Some((ssrc, rtx_ssrc)) = track.ssrcs else { return };
+    if track.told.as_ref().is_some_and(|told| told.ssrc == ssrc) {
+        // It runs. Its formats could only change with another SSRC.
+        return;
+    }
+    let subscribed = Subscribed {
+        subscription,
+        mid: mid(at),
+        ssrc,
+        rtx_ssrc: usable.iter().any(|format| format.rtx.is_some()).then_some(rtx_ssrc),
+        formats: usable.into_iter().map(Format::agreed).collect(),
+        extensions: extension::kept(answered, section.kind, has_delay(track, shared.peer.takes_playout_delay())),
+        needs_padding: shared.peer.needs_padding(),
+    };
+    track.told = Some(subscribed.clone());
+    sends.subscribed.push(subscribed);
+}
+
+/// The formats of an answer that mean what our offer said they mean.
+fn agreed_formats(kind: MediaKind, answered: &MediaSection) -> Vec<Format> {
+    let mut formats = format::formats(answered, kind);
+    formats.retain(|format| format::is_own(format.codec, format.payload_type));
+    formats
+}
+
+/// Describes one section.
+fn describe(section: &Section, mid: String, track: Option<&SendingTrack>, shared: &Shared) -> MediaSection {
+    let mut described = MediaSection::new(sdp_kind(section.kind), Protocol::DtlsRtp);
+    described.mid = Some(mid);
+    if section.dead {
+        described.port = 0;
+        described.payloads = format::own_payloads(common_codec(section.kind), false).take(1).collect();
+        return described;
+    }
+    described.rtcp_mux = true;
+    described.rtcp_rsize = true;
+    described.transport.setup = Some(Setup::ActPass);
+    described.direction = Direction::new(track.is_some(), false);
+    let delay = track.is_some_and(|track| has_delay(track, shared.peer.takes_playout_delay()));
+    described.extensions = extension::own_extensions(section.kind, delay);
+    match track {
+        Some(track) => {
+            let codecs = track.offered_codecs(&shared.codecs, &shared.peer);
+            let high = track.outgoing.h264_high;
+            described.payloads = codecs.into_iter().flat_map(|codec| format::own_payloads(codec, high)).collect();
+            if track.outgoing.stereo {
+                let opus = described.payloads.iter_mut().find(|payload| payload.is("opus"));
+                if let Some(opus) = opus {
+                    opus.parameters = format::opus_parameters(false, false, true);
+                }
+            }
+            track.describe(&mut described, section.kind == MediaKind::Video);
+        }
+        // Nothing flows; a line needs a format all the same.
+        None => described.payloads = format::own_payloads(common_codec(section.kind), false).collect(),
+    }
+    described
+}
+
+fn has_delay(track: &SendingTrack, takes: bool) -> bool {
+    track.outgoing.playout_delay && takes
+}
+
+/// The mid of section number `at`.
+fn mid(at: usize) -> String {
+    (at + 1).to_string()
+}
+
+const fn sdp_kind(kind: MediaKind) -> tutti_sdp::MediaKind {
+    match kind {
+        MediaKind::Audio => tutti_sdp::MediaKind::Audio,
+        MediaKind::Video => tutti_sdp::MediaKind::Video,
+    }
+}
