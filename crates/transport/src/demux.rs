@@ -33,3 +33,29 @@ pub fn classify(datagram: &[u8]) -> DatagramKind {
 pub fn stun_username(datagram: &[u8]) -> Option<(&str, &str)> {
     BindingRequest::parse(datagram).map(|request| (request.local_ufrag, request.remote_ufrag))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_by_first_bytes() {
+        let cases: [(&[u8], DatagramKind); 12] = [
+            (&[], DatagramKind::Unknown),
+            (&[0, 1], DatagramKind::Stun),
+            (&[3], DatagramKind::Stun),
+            (&[4, 0], DatagramKind::Unknown),
+            (&[20, 254], DatagramKind::Dtls),
+            (&[63], DatagramKind::Dtls),
+            (&[64, 0], DatagramKind::Unknown),
+            (&[128], DatagramKind::Unknown),
+            (&[0x80, 96], DatagramKind::Rtp),
+            (&[0x90, 0x80 | 111], DatagramKind::Rtp),
+            (&[0x81, 200], DatagramKind::Rtcp),
+            (&[192, 0], DatagramKind::Unknown),
+        ];
+        for (datagram, kind) in cases {
+            assert_eq!(classify(datagram), kind, "{datagram:?}");
+        }
+    }
+}

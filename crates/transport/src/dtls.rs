@@ -148,11 +148,7 @@ impl DtlsAssociation {
                     self.connected = true;
                     output(DtlsOutput::Connected);
                 }
-                dimpl::Output::ApplicationData(data) => {
-                    if self.connected {
-                        output(DtlsOutput::Data(data));
-                    }
-                }
+                dimpl::Output::ApplicationData(data) if self.connected => output(DtlsOutput::Data(data)),
                 dimpl::Output::CloseNotify => return Err(DtlsFailure::Closed),
                 dimpl::Output::Timeout(deadline) => {
                     self.deadline = Some(deadline);

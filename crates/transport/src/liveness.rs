@@ -27,9 +27,15 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone, Copy)]
 enum State {
     /// Not heard yet; may be expected by a deadline.
-    Awaited { deadline: Option<Instant> },
-    Alive { heard_at: Instant },
-    Silent { heard_at: Instant },
+    Awaited {
+        deadline: Option<Instant>,
+    },
+    Alive {
+        heard_at: Instant,
+    },
+    Silent {
+        heard_at: Instant,
+    },
     Dead,
 }
 
@@ -77,11 +83,6 @@ impl Liveness {
     /// Whether the peer is heard regularly.
     pub(crate) fn is_alive(&self) -> bool {
         matches!(self.state, State::Alive { .. })
-    }
-
-    /// Whether the peer was given up.
-    pub(crate) fn is_dead(&self) -> bool {
-        matches!(self.state, State::Dead)
     }
 
     /// When [`Liveness::handle_timeout`] may change its mind.

@@ -10,7 +10,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::certificate::TransportConfig;
-use crate::command::{Channel, DtlsRole, OpenTransport, Reliability, RemoteParameters, TransportCommand, TransportEvent};
+use crate::command::{
+    Channel, DtlsRole, OpenTransport, Reliability, RemoteParameters, TransportCommand, TransportEvent,
+};
 use crate::counters::Counters;
 use crate::data::{DataAssociation, DataEvent};
 use crate::demux::{DatagramKind, classify};
@@ -402,12 +404,8 @@ impl Transport {
                 Some(data) => data.handle_packet(now, packet),
                 None if remote.data_channels => {
                     // The peer's first packet came in the same breath as the end of the handshake.
-                    let mut begun = DataAssociation::new(
-                        &self.config.data,
-                        remote.role,
-                        &self.open_channels,
-                        remote.message_max,
-                    );
+                    let mut begun =
+                        DataAssociation::new(&self.config.data, remote.role, &self.open_channels, remote.message_max);
                     begun.handle_packet(now, packet);
                     *data = Some(Box::new(begun));
                 }

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sctp_proto::{
-    Association, AssociationHandle, Chunks, ClientConfig, DatagramEvent, Endpoint, Event, Payload,
+    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, Event, Payload,
     PayloadProtocolIdentifier as Ppid, ReliabilityType, StreamEvent,
 };
 
@@ -21,14 +21,14 @@ use crate::command::{Channel, DtlsRole, Reliability};
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 5000));
 
 /// Streams a peer may have open at once; the SDKs use three.
-const STREAMS_MAX: usize = 64;
+pub(super) const STREAMS_MAX: usize = 64;
 
 /// Bytes queued or unacknowledged on `_reliable` before messages are dropped: seconds of a busy room's data, after
 /// which a peer is not slow but gone.
-const RELIABLE_QUEUE_MAX: usize = 4 << 20;
+pub(super) const RELIABLE_QUEUE_MAX: usize = 4 << 20;
 
 /// The same for lossy channels, where old data is worth nothing: two messages of the largest size.
-const LOSSY_QUEUE_MAX: usize = 128 << 10;
+pub(super) const LOSSY_QUEUE_MAX: usize = 128 << 10;
 
 /// What the association tells its owner.
 #[derive(Debug)]
@@ -132,6 +132,11 @@ impl DataAssociation {
         if self.lost {
             return;
         }
+        // The library ends an association at an INIT that comes late or twice. A peer that restarts SCTP would need new
+        // DTLS as well.
+        if self.established && is_init(packet) {
+            return self.events.push_back(DataEvent::Rejected);
+        }
         match self.endpoint.handle(now, PEER, None, None, Bytes::copy_from_slice(packet)) {
             Some((handle, DatagramEvent::NewAssociation(association))) if self.association.is_none() => {
                 self.endpoint.reject_new_associations();
@@ -143,7 +148,7 @@ impl DataAssociation {
             },
             Some((_, DatagramEvent::NewAssociation(_))) | None => self.events.push_back(DataEvent::Rejected),
         }
-        self.progress(now);
+        self.progress();
     }
 
     /// Advances timers.
@@ -151,7 +156,7 @@ impl DataAssociation {
         if let Some((_, association)) = &mut self.association {
             association.handle_timeout(now);
         }
-        self.progress(now);
+        self.progress();
     }
 
     /// When [`DataAssociation::handle_timeout`] is wanted.
@@ -207,7 +212,7 @@ impl DataAssociation {
     }
 
     /// Moves events and messages from the association to ours.
-    fn progress(&mut self, now: Instant) {
+    fn progress(&mut self) {
         let Some((handle, association)) = &mut self.association else { return };
         while let Some(event) = association.poll_endpoint_event() {
             if let Some(event) = self.endpoint.handle_event(*handle, event) {
@@ -226,7 +231,6 @@ impl DataAssociation {
                 _ => {}
             }
         }
-        let _ = now;
     }
 
     fn establish(&mut self) {
@@ -274,7 +278,9 @@ impl DataAssociation {
             let Ok(mut stream) = association.stream(id) else { return };
             let Ok(Some(mut chunks)) = stream.read_sctp() else { return };
             let ppid = chunks.ppi;
-            let Some(message) = gather(&mut chunks) else { return };
+            // The whole message as one piece.
+            let len = chunks.len();
+            let Some(message) = chunks.next(len).map(|chunk| chunk.bytes) else { return };
             match ppid {
                 Ppid::Dcep => self.handle_dcep(id, &message),
                 Ppid::StringEmpty | Ppid::BinaryEmpty => self.deliver(id, Bytes::new()),
@@ -346,6 +352,20 @@ impl DataAssociation {
         self.streams.retain(|stream| stream.id != id);
     }
 
+    /// Uses `count` streams from `first` on, as a peer that means no good.
+    #[cfg(test)]
+    pub(super) fn use_streams(&mut self, first: u16, count: u16) {
+        let Some((_, association)) = &mut self.association else { return };
+        for id in first..first + count {
+            association.open_stream(id, Ppid::Binary).unwrap().write_with_ppi(b"x", Ppid::Binary).unwrap();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
     fn lose(&mut self) {
         if !std::mem::replace(&mut self.lost, true) {
             self.streams.clear();
@@ -354,23 +374,13 @@ impl DataAssociation {
     }
 }
 
+/// Whether the first chunk is INIT (RFC 9260, section 3.3.2), which stands alone.
+fn is_init(packet: &[u8]) -> bool {
+    packet.get(12) == Some(&1)
+}
+
 fn each_packet(payload: &Payload, send: &mut impl FnMut(&[u8])) {
     if let Payload::RawEncode(packets) = payload {
         packets.iter().for_each(|packet| send(packet));
     }
-}
-
-/// A message as one piece; without a copy when it came in one chunk.
-fn gather(chunks: &mut Chunks) -> Option<Bytes> {
-    let len = chunks.len();
-    let first = chunks.next(usize::MAX)?.bytes;
-    if first.len() == len {
-        return Some(first);
-    }
-    let mut whole = BytesMut::with_capacity(len);
-    whole.extend_from_slice(&first);
-    while let Some(chunk) = chunks.next(usize::MAX) {
-        whole.extend_from_slice(&chunk.bytes);
-    }
-    Some(whole.freeze())
 }

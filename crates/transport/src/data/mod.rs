@@ -7,16 +7,24 @@
 
 mod association;
 mod dcep;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use sctp_proto::{EndpointConfig, ServerConfig};
 
-pub(crate) use association::{DataAssociation, DataEvent, Dropped};
+#[cfg(test)]
+use association::Dropped;
+pub(crate) use association::{DataAssociation, DataEvent};
 
 /// What SCTP and DTLS add to a DATA chunk's payload in one datagram, bytes: DTLS 1.2 record header and GCM 13 + 8 + 16,
 /// SCTP common header 12, DATA chunk header 16, padding 3.
 const OVERHEAD: usize = 68;
+
+/// What the library overlooks when it bundles chunks into a packet, bytes: the header of the last chunk and the padding
+/// of all. Enough for sixteen chunks; a packet with more, all of them tiny, may grow to 1300 bytes.
+const BUNDLING_SLACK: usize = 16 + 16 * 3;
 
 /// Largest message that is reassembled, bytes. More than we advertise: a larger one would end the association, and
 /// clients of this protocol are known to clamp loosely.
@@ -54,7 +62,7 @@ impl DataConfig {
         let mut server = ServerConfig::new();
         server.transport = Arc::new(transport);
         let mut endpoint = EndpointConfig::new();
-        endpoint.max_payload_size(datagram_max.saturating_sub(OVERHEAD) as u32);
+        endpoint.max_payload_size(datagram_max.saturating_sub(OVERHEAD + BUNDLING_SLACK) as u32);
         Self { endpoint: Arc::new(endpoint), server: Arc::new(server) }
     }
 }

@@ -43,7 +43,7 @@ impl Generation {
 pub(crate) struct LiteAgent {
     current: Generation,
     /// The generation before, while a restart is under way.
-    previous: Option<Generation>,
+    previous: Option<Box<Generation>>,
     paths: KnownPaths,
     selected: Option<Path>,
     transmits: VecDeque<Transmit>,
@@ -133,7 +133,7 @@ impl LiteAgent {
         let before = std::mem::replace(&mut self.current, Generation::new(local, true));
         // A generation under which nothing was nominated is of no use to anyone while an older one carries media.
         if self.previous.is_none() && !before.revoked {
-            self.previous = Some(before);
+            self.previous = Some(Box::new(before));
         }
         self.credentials_revision += 1;
     }

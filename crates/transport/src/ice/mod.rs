@@ -39,7 +39,7 @@ pub(crate) enum Heard {
 /// One agent of either kind.
 pub(crate) enum IceAgent {
     /// Answers only.
-    Lite(LiteAgent),
+    Lite(Box<LiteAgent>),
     /// Checks as well.
     Full(Box<FullAgent>),
 }
@@ -48,7 +48,7 @@ impl IceAgent {
     /// The agent that `open` asks for.
     pub(crate) fn new(open: &OpenTransport, local: &LocalAddresses, seed: u64, now: Instant) -> Self {
         if open.ice_lite {
-            Self::Lite(LiteAgent::new(&open.ice))
+            Self::Lite(Box::new(LiteAgent::new(&open.ice)))
         } else {
             // Whoever opens the channels made the offer, and the offerer controls (RFC 8445, section 6.1.1).
             // Should the peer think so too, the tie-breakers decide.

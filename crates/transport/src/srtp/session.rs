@@ -93,7 +93,8 @@ impl SrtpSession {
         clear.copy_from_slice(header);
         let done = match &self.seal_rtp {
             Sealer::Gcm { cipher, salt } => cipher.seal(&gcm_nonce(salt, ssrc, index), header, payload, sealed),
-            Sealer::Cm { cipher, salt, tag } => {
+            Sealer::Cm(keys) => {
+                let CmKeys { cipher, salt, tag } = &**keys;
                 let (body, _) = sealed.split_at_mut(payload.len());
                 body.copy_from_slice(payload);
                 let encrypted = cipher.apply(cm_block(*salt, ssrc, index), body);
@@ -124,7 +125,8 @@ impl SrtpSession {
                 end.copy_from_slice(&word);
                 cipher.seal(&gcm_nonce(salt, ssrc, u64::from(index)), &gcm_rtcp_aad(header, word), body, sealed)
             }
-            Sealer::Cm { cipher, salt, tag } => {
+            Sealer::Cm(keys) => {
+                let CmKeys { cipher, salt, tag } = &**keys;
                 let (message, end) = out.split_at_mut(packet.len() + RTCP_INDEX_LEN);
                 let (copy, index_word) = message.split_at_mut(packet.len());
                 copy.copy_from_slice(packet);
@@ -161,7 +163,8 @@ impl SrtpSession {
                 let (header, sealed) = packet.split_at_mut(header_len);
                 cipher.open(&gcm_nonce(salt, ssrc, index), header, sealed)
             }
-            Opener::Cm { cipher, salt, tag } => {
+            Opener::Cm(keys) => {
+                let CmKeys { cipher, salt, tag } = &**keys;
                 let (message, end) = packet.split_at_mut(plain_len);
                 let (_, body) = if tag.verify(message, &rollover(index), end) {
                     message.split_at_mut(header_len)
@@ -188,7 +191,7 @@ impl SrtpSession {
         }
         let word_at = match &self.open_rtcp {
             Opener::Gcm { .. } => plain_len + GCM_TAG_LEN,
-            Opener::Cm { .. } => plain_len,
+            Opener::Cm(_) => plain_len,
         };
         let word = read_word(packet, word_at).ok_or(SrtpError::Malformed)?;
         // No WebRTC peer sends SRTCP in the clear (RFC 8827, section 6.5 demands encryption).
@@ -205,7 +208,8 @@ impl SrtpSession {
                 let (sealed, _) = rest.split_at_mut(word_at - RTCP_CLEAR_LEN);
                 cipher.open(&gcm_nonce(salt, ssrc, index), &gcm_rtcp_aad(clear, word.to_be_bytes()), sealed)
             }
-            Opener::Cm { cipher, salt, tag } => {
+            Opener::Cm(keys) => {
+                let CmKeys { cipher, salt, tag } = &**keys;
                 let (message, end) = packet.split_at_mut(plain_len + RTCP_INDEX_LEN);
                 if !tag.verify(message, &[], end) {
                     return Err(SrtpError::NotAuthentic);
@@ -231,7 +235,7 @@ impl SrtpSession {
 /// The key of one sending direction and use.
 enum Sealer {
     Gcm { cipher: GcmSealer, salt: [u8; 12] },
-    Cm { cipher: CounterMode, salt: u128, tag: Sha1Tag },
+    Cm(Box<CmKeys>),
 }
 
 impl Sealer {
@@ -240,18 +244,14 @@ impl Sealer {
             SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => {
                 Self::Gcm { cipher: GcmSealer::new(keys.key())?, salt: gcm_salt(keys) }
             }
-            SrtpProfile::Aes128CmSha1_80 => Self::Cm {
-                cipher: CounterMode::new(keys.key())?,
-                salt: cm_salt(keys),
-                tag: Sha1Tag::new(&keys.authentication),
-            },
+            SrtpProfile::Aes128CmSha1_80 => Self::Cm(Box::new(CmKeys::new(keys)?)),
         })
     }
 
     const fn tag_len(&self) -> usize {
         match self {
             Self::Gcm { .. } => GCM_TAG_LEN,
-            Self::Cm { .. } => SHA1_TAG_LEN,
+            Self::Cm(_) => SHA1_TAG_LEN,
         }
     }
 }
@@ -259,7 +259,7 @@ impl Sealer {
 /// The key of one receiving direction and use.
 enum Opener {
     Gcm { cipher: GcmOpener, salt: [u8; 12] },
-    Cm { cipher: CounterMode, salt: u128, tag: Sha1Tag },
+    Cm(Box<CmKeys>),
 }
 
 impl Opener {
@@ -268,19 +268,30 @@ impl Opener {
             SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => {
                 Self::Gcm { cipher: GcmOpener::new(keys.key())?, salt: gcm_salt(keys) }
             }
-            SrtpProfile::Aes128CmSha1_80 => Self::Cm {
-                cipher: CounterMode::new(keys.key())?,
-                salt: cm_salt(keys),
-                tag: Sha1Tag::new(&keys.authentication),
-            },
+            SrtpProfile::Aes128CmSha1_80 => Self::Cm(Box::new(CmKeys::new(keys)?)),
         })
     }
 
     const fn tag_len(&self) -> usize {
         match self {
             Self::Gcm { .. } => GCM_TAG_LEN,
-            Self::Cm { .. } => SHA1_TAG_LEN,
+            Self::Cm(_) => SHA1_TAG_LEN,
         }
+    }
+}
+
+/// What CM and HMAC-SHA1 need in one direction and use. Large, and rare.
+struct CmKeys {
+    cipher: CounterMode,
+    /// The upper 112 bits of a counter block.
+    salt: u128,
+    tag: Sha1Tag,
+}
+
+impl CmKeys {
+    fn new(keys: &SessionKeys) -> Option<Self> {
+        let cipher = CounterMode::new(keys.key())?;
+        Some(Self { cipher, salt: cm_salt(keys), tag: Sha1Tag::new(&keys.authentication) })
     }
 }
 
