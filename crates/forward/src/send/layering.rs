@@ -258,7 +258,9 @@ impl SendTrack {
             .is_some_and(|(layer, at)| layer == wanted && now.saturating_duration_since(at) < ASK_AGAIN);
         if !asked {
             self.layering.asked = Some((wanted, now));
-            self.ask(wanted);
+            if !is_arriving(now, layers, wanted) {
+                self.ask(wanted);
+            }
         }
     }
 
@@ -292,6 +294,12 @@ fn distance(layers: &Layers, wanted: LayerIndex, layer: LayerIndex) -> Option<u8
     }
     let (wanted, spatial) = (layers.spatial(wanted), layers.spatial(layer));
     Some(wanted.checked_sub(spatial).unwrap_or_else(|| (spatial - wanted).saturating_add(16)))
+}
+
+/// Whether a key frame of `layer` is just arriving: its first packet is about to be offered.
+fn is_arriving(now: Instant, layers: &Layers, layer: LayerIndex) -> bool {
+    let index = layers.generation(layer).key_frame.filter(|&index| layers.newest(layer) == Some(index));
+    index.and_then(|index| layers.slot(PacketAt { layer, index })).is_some_and(|slot| slot.arrival == now)
 }
 
 /// First packet of the newest key frame of `layer`, if it is young, arrived after `sent`, and everything behind it is
