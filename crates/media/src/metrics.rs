@@ -1,0 +1,130 @@
+//! Counters as values. Each shard counts for itself and publishes a copy about once a second, off the packet path.
+
+use std::ops::AddAssign;
+
+use crate::io::SendCounters;
+
+/// What the whole media plane counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MediaMetrics {
+    /// Each shard, in the order of their numbers; at most about a second old.
+    pub shards: Vec<ShardMetrics>,
+    /// What the ICE-TCP front counted.
+    pub tcp: TcpFrontMetrics,
+}
+
+impl MediaMetrics {
+    /// The sum over all shards.
+    pub fn total(&self) -> ShardMetrics {
+        let mut total = ShardMetrics::default();
+        for shard in &self.shards {
+            total += *shard;
+        }
+        total
+    }
+}
+
+/// What the ICE-TCP front counted since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TcpFrontMetrics {
+    /// Connections handed to a shard.
+    pub accepted: u64,
+    /// Connections closed because too many were waiting.
+    pub refused: u64,
+    /// Connections closed because their first frame was late, no binding request, or for nobody here.
+    pub invalid: u64,
+}
+
+macro_rules! shard_metrics {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What one shard counted since the start, and how much it holds now.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct ShardMetrics {
+            $($(#[$doc])* pub $name: u64,)*
+            /// The way out of the sockets.
+            pub send: SendCounters,
+        }
+
+        impl ShardMetrics {
+            /// Every number with its name, gauges and counters alike, in a fixed order; `send` is not among them.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name),)*].into_iter()
+            }
+        }
+
+        impl AddAssign for ShardMetrics {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)*
+                self.send += other.send;
+            }
+        }
+    };
+}
+
+shard_metrics! {
+    /// Gauge: transports open.
+    transports,
+    /// Gauge: tracks published here.
+    tracks,
+    /// Gauge: tracks of other shards that have subscribers here.
+    replicas,
+    /// Gauge: subscriptions.
+    subscriptions,
+    /// Gauge: ICE-TCP connections.
+    tcp_connections,
+    /// Datagrams and TCP frames taken.
+    datagrams_in,
+    /// Their bytes.
+    bytes_in,
+    /// RTP packets from publishers that were opened and parsed.
+    rtp_in,
+    /// RTP packets sealed for subscribers, retransmissions and padding included.
+    rtp_out,
+    /// Retransmissions among them.
+    retransmissions_out,
+    /// RTCP packets opened.
+    rtcp_in,
+    /// RTCP packets sealed.
+    rtcp_out,
+    /// Connectivity checks whose user name is nobody's here.
+    dropped_unknown_ufrag,
+    /// Datagrams from an address that is nobody's here.
+    dropped_unknown_address,
+    /// Datagrams of no protocol we speak.
+    dropped_unknown_protocol,
+    /// RTP and RTCP that could not be opened: no keys yet, not authentic, or replayed.
+    dropped_unopened,
+    /// RTP and RTCP that was opened but is malformed.
+    dropped_malformed,
+    /// RTP whose source belongs to no published track.
+    dropped_unknown_source,
+    /// Packets for subscribers dropped before sealing: overwritten in their ring, or no path or keys.
+    dropped_unsent,
+    /// Commands about a transport, track or subscription that is not here (any more).
+    commands_ignored,
+    /// Packets copied to other shards.
+    relayed_out,
+    /// Packets copied from other shards.
+    relayed_in,
+    /// Packets lost because the ring to another shard was full.
+    relay_full,
+    /// Panics caught; each ended one transport.
+    panics,
+    /// ICE-TCP frames dropped because the peer reads too slowly.
+    tcp_dropped,
+    /// Receive calls that failed, and messages that could not be read.
+    receive_errors,
+}
+
+impl AddAssign for SendCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.datagrams += other.datagrams;
+        self.bytes += other.bytes;
+        self.calls += other.calls;
+        self.segmented += other.segmented;
+        self.dropped_full += other.dropped_full;
+        self.dropped_refused += other.dropped_refused;
+        self.dropped_no_socket += other.dropped_no_socket;
+        self.segmentation_refused += other.segmentation_refused;
+    }
+}

@@ -1,0 +1,117 @@
+//! Sealing what waits into datagrams for the sockets.
+//!
+//! Payloads go straight from their ring through the cipher into the arena. What belongs to the path and not to the
+//! stream (transport-wide number, time of sending) is written here, at the last moment.
+
+use std::time::Instant;
+
+use tutti_rtp::{AbsSendTime, NtpTime};
+use tutti_transport::{Path, SRTCP_OVERHEAD_MAX, SRTP_OVERHEAD_MAX};
+
+use super::ShardCore;
+use super::batch::SendBatch;
+use super::outbox::Pending;
+
+/// Room to assemble a payload that differs from the one in the ring.
+pub(super) const SCRATCH_BYTES: usize = 2048;
+/// A datagram that no arena is too small for, bytes.
+const DATAGRAM_MAX: usize = 2048;
+
+/// How far [`ShardCore::flush`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushed {
+    /// Nothing waits any more.
+    All,
+    /// The batch is full: send it, clear it, and call again.
+    Part,
+}
+
+impl ShardCore {
+    /// Seals what waits into `batch`, whose arena should hold at least 64 KB.
+    pub fn flush(&mut self, now: Instant, batch: &mut SendBatch) -> Flushed {
+        let mut flushed = None;
+        // A panic ends one peer and the rest is sealed with the next turn, so there are at most so many turns.
+        while flushed.is_none() && !self.outbox.is_empty() {
+            self.guarded(now, |core| {
+                flushed = Some(if core.seal(now, batch) { Flushed::All } else { Flushed::Part });
+            });
+        }
+        flushed.unwrap_or(Flushed::All)
+    }
+
+    fn seal(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
+        self.seal_control(batch) && self.seal_rtcp(batch) && self.seal_rtp(now, batch)
+    }
+
+    fn seal_control(&mut self, batch: &mut SendBatch) -> bool {
+        while let Some(transmit) = self.outbox.control.front() {
+            let path = Path { proto: transmit.proto, remote: transmit.destination, local: transmit.source };
+            if !batch.push(path, &transmit.contents) && transmit.contents.len() <= DATAGRAM_MAX {
+                return false;
+            }
+            self.outbox.control.pop_front();
+        }
+        true
+    }
+
+    fn seal_rtcp(&mut self, batch: &mut SendBatch) -> bool {
+        while let Some((index, plain)) = self.outbox.front_rtcp() {
+            self.blame = Some(index);
+            if let Some(peer) = self.peers.get_mut(index.slot())
+                && let Some(path) = peer.path
+            {
+                let Some(room) = batch.room(plain.len() + SRTCP_OVERHEAD_MAX) else { return false };
+                match peer.transport.seal_rtcp(plain, room) {
+                    Ok(length) => {
+                        batch.commit(path, length);
+                        self.metrics.rtcp_out += 1;
+                    }
+                    Err(_) => self.metrics.dropped_unsent += 1,
+                }
+            }
+            self.outbox.pop_rtcp();
+        }
+        true
+    }
+
+    fn seal_rtp(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
+        let since_epoch = now.saturating_duration_since(self.epoch);
+        let send_time = AbsSendTime::from_ntp(NtpTime::from_unix(since_epoch));
+        while let Some(index) = self.outbox.current() {
+            self.blame = Some(index);
+            let Some(peer) = self.peers.get_mut(index.slot()) else {
+                self.outbox.advance();
+                continue;
+            };
+            while peer.pending != Pending::NONE {
+                let mut pending = peer.pending;
+                let Some((track, packet)) = self.outbox.front(pending) else { break };
+                let layers = track.and_then(|track| self.tracks.get(track.slot())).map(|track| track.layers());
+                let mut sealed = false;
+                if let (Some(layers), Some(path)) = (layers, peer.path) {
+                    let room = packet.header().len() + packet.payload_len() + SRTP_OVERHEAD_MAX;
+                    let Some(room) = batch.room(room) else { return false };
+                    if packet.has_transport_cc() {
+                        packet.set_transport_cc(peer.observer.on_send());
+                    }
+                    packet.set_abs_send_time(send_time);
+                    if let Some(payload) = packet.payload(layers, &mut self.scratch)
+                        && let Ok(length) = peer.transport.seal_rtp(packet.header(), payload, packet.index, room)
+                    {
+                        batch.commit(path, length);
+                        sealed = true;
+                        self.metrics.rtp_out += 1;
+                        self.metrics.retransmissions_out +=
+                            u64::from(packet.kind == tutti_forward::SendKind::Retransmission);
+                    }
+                }
+                self.metrics.dropped_unsent += u64::from(!sealed);
+                self.outbox.pop(&mut pending);
+                peer.pending = pending;
+            }
+            peer.pending = Pending::NONE;
+            self.outbox.advance();
+        }
+        true
+    }
+}

@@ -1,0 +1,297 @@
+//! What one shard decides: whose datagram it is, which packets go to whom, when something is due.
+//!
+//! Free of I/O and of clocks: datagrams, commands and `now` go in; sealed datagrams, events and a deadline come out.
+//! The shard's thread drives it with sockets, a simulator drives many of them on one virtual clock:
+//!
+//! 1. [`ShardCore::handle_datagram`], [`ShardCore::handle_command`], [`ShardCore::handle_links`],
+//!    [`ShardCore::handle_tcp_closed`], [`ShardCore::handle_timeout`] change the state;
+//! 2. [`ShardCore::flush`] seals what that made, into a [`SendBatch`], until it says [`Flushed::All`];
+//! 3. [`ShardCore::poll_event`], [`ShardCore::poll_closed_connection`] and [`ShardCore::poll_wake`] are drained;
+//! 4. [`ShardCore::poll_timeout`] says when to come back at the latest.
+//!
+//! Invariants: the work for a packet does not depend on how many tracks, members or rooms there are besides its own
+//! track's subscribers; after warm-up a forwarded packet allocates nothing; a panic while one peer is served is
+//! caught, counted, and ends that peer only.
+
+mod batch;
+mod command;
+mod control;
+mod demux;
+mod egress;
+mod fanout;
+mod following;
+mod ids;
+mod ingress;
+mod observer;
+mod outbox;
+mod peer;
+mod relay;
+mod reports;
+mod sources;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod track;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use batch::{RUN_BYTES_MAX, RUN_DATAGRAMS_MAX, Run, SendBatch};
+pub use command::ShardCommand;
+pub use egress::Flushed;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+pub use relay::{LinkReceiver, LinkSender, link};
+use slab::Slab;
+use tutti_forward::{SubscriptionKey, TrackKey};
+use tutti_rtp::Ssrc;
+use tutti_transport::{LocalAddresses, Path, Proto, TcpConnection, TransportConfig, TransportId};
+
+use crate::command::MediaEvent;
+use crate::metrics::ShardMetrics;
+use crate::wheel::{Timer, Wheel};
+use demux::Demux;
+use ids::{PeerIndex, SubscriptionIndex, TrackIndex};
+use outbox::Outbox;
+use peer::Peer;
+use relay::Wish;
+use subscription::Subscription;
+use track::Track;
+
+/// The SSRC of our receiver's reports and feedback. Receivers go by the media SSRC inside; it never carries media.
+const REPORTER: Ssrc = Ssrc(1);
+/// Packets waiting to be sealed above which the owner should flush.
+const FLUSH_ABOVE: usize = 1024;
+/// Nothing is due again before this has passed, so that a deadline in the past cannot hold the shard.
+const TIMER_STEP: Duration = Duration::from_millis(1);
+/// When to look again at what found a ring to another shard full.
+const LINK_RETRY: Duration = Duration::from_millis(2);
+
+/// What a shard starts from.
+#[derive(Debug, Clone)]
+pub struct ShardConfig {
+    /// The shard's number.
+    pub shard: u16,
+    /// Certificate and settings of all transports.
+    pub transport: Arc<TransportConfig>,
+    /// Where this shard's sockets receive.
+    pub local: LocalAddresses,
+    /// Seed of the shard's randomness: unpredictable in production, fixed in a simulation.
+    pub seed: [u8; 32],
+}
+
+/// Owners of timers.
+#[derive(Debug, Clone, Copy)]
+enum TimerKey {
+    Transport(PeerIndex),
+    Arrivals(PeerIndex),
+    Reports(PeerIndex),
+    Track(TrackIndex),
+    Subscription(SubscriptionIndex),
+}
+
+/// One shard. See the module's head.
+pub struct ShardCore {
+    config: ShardConfig,
+    random: StdRng,
+    epoch: Instant,
+    demux: Demux,
+    peers: Slab<Box<Peer>>,
+    peers_by_id: HashMap<TransportId, PeerIndex>,
+    tracks: Slab<Track>,
+    tracks_by_key: HashMap<TrackKey, TrackIndex>,
+    subscriptions: Slab<Subscription>,
+    subscriptions_by_key: HashMap<SubscriptionKey, SubscriptionIndex>,
+    /// Subscriptions whose track is not here yet.
+    waiting: HashMap<TrackKey, Vec<SubscriptionIndex>>,
+    /// Shards that follow tracks of this one.
+    links_to: BTreeMap<u16, LinkSender>,
+    /// Shards that this one follows tracks of.
+    links_from: BTreeMap<u16, LinkReceiver>,
+    link_retry: bool,
+    /// Room for wishes while they are granted.
+    wishes: Vec<(u16, TrackKey, Wish)>,
+    wakes: Vec<u16>,
+    wheel: Wheel<TimerKey>,
+    outbox: Outbox,
+    scratch: Box<[u8]>,
+    events: VecDeque<MediaEvent>,
+    closed_connections: VecDeque<TcpConnection>,
+    metrics: ShardMetrics,
+    /// The peer being served: the one to end if that panics.
+    blame: Option<PeerIndex>,
+    last_now: Instant,
+}
+
+impl ShardCore {
+    /// An empty shard. `now` is the earliest time it will ever be given.
+    pub fn new(config: ShardConfig, now: Instant) -> Self {
+        let random = StdRng::from_seed(config.seed);
+        Self {
+            config,
+            random,
+            epoch: now,
+            demux: Demux::default(),
+            peers: Slab::new(),
+            peers_by_id: HashMap::new(),
+            tracks: Slab::new(),
+            tracks_by_key: HashMap::new(),
+            subscriptions: Slab::new(),
+            subscriptions_by_key: HashMap::new(),
+            waiting: HashMap::new(),
+            links_to: BTreeMap::new(),
+            links_from: BTreeMap::new(),
+            link_retry: false,
+            wishes: Vec::new(),
+            wakes: Vec::new(),
+            wheel: Wheel::new(now),
+            outbox: Outbox::default(),
+            scratch: vec![0; egress::SCRATCH_BYTES].into_boxed_slice(),
+            events: VecDeque::new(),
+            closed_connections: VecDeque::new(),
+            metrics: ShardMetrics::default(),
+            blame: None,
+            last_now: now,
+        }
+    }
+
+    /// Takes one datagram or one TCP frame, decrypting it in place. `false`: it is nobody's; a new TCP connection that
+    /// begins so is to be closed.
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, bytes: &mut [u8]) -> bool {
+        self.metrics.datagrams_in += 1;
+        self.metrics.bytes_in += bytes.len() as u64;
+        let mut taken = false;
+        self.guarded(now, |core| taken = core.take_datagram(now, path, bytes));
+        taken
+    }
+
+    /// Does what the control plane asks. What cannot be done (any more) is counted and ignored.
+    pub fn handle_command(&mut self, now: Instant, command: ShardCommand) {
+        self.guarded(now, |core| core.take_command(now, command));
+    }
+
+    /// Takes what other shards sent; `true`: there is more, flush and call again.
+    pub fn handle_links(&mut self, now: Instant) -> bool {
+        let mut more = false;
+        self.guarded(now, |core| more = core.take_links(now));
+        more
+    }
+
+    /// An ICE-TCP connection is gone.
+    pub fn handle_tcp_closed(&mut self, now: Instant, connection: TcpConnection, remote: SocketAddr) {
+        self.guarded(now, |core| {
+            let proto = Proto::Tcp(connection);
+            let Some(index) = core.demux.by_address(&(proto, remote)) else { return };
+            core.blame = Some(index);
+            let Some(peer) = core.peers.get_mut(index.slot()) else { return };
+            core.demux.forget(&mut peer.known, index, proto);
+            peer.transport.handle_tcp_closed(now, connection);
+            core.settle(now, index);
+        });
+    }
+
+    /// Does what is due. Harmless when nothing is.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.last_now = now;
+        while let Some(expired) = self.wheel.pop(now) {
+            self.guarded(now, |core| core.expire(now, expired.key, expired.generation));
+        }
+    }
+
+    /// Packets that wait to be sealed are many: flush before the next input.
+    pub const fn wants_flush(&self) -> bool {
+        self.outbox.len() >= FLUSH_ABOVE
+    }
+
+    /// The next event for the control plane.
+    pub fn poll_event(&mut self) -> Option<MediaEvent> {
+        self.events.pop_front()
+    }
+
+    /// The next ICE-TCP connection to close.
+    pub fn poll_closed_connection(&mut self) -> Option<TcpConnection> {
+        self.closed_connections.pop_front()
+    }
+
+    /// The next shard that has something to take with [`handle_links`](Self::handle_links).
+    pub fn poll_wake(&mut self) -> Option<u16> {
+        self.wakes.pop()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), and
+    /// [`handle_links`](Self::handle_links), at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let retry = self.link_retry.then(|| self.last_now + LINK_RETRY);
+        [self.wheel.next_deadline(), retry].into_iter().flatten().min()
+    }
+
+    /// What was counted, and what is held now. `send`, `tcp_connections`, `tcp_dropped` and `receive_errors` are the
+    /// owner's to fill.
+    pub fn metrics(&self) -> ShardMetrics {
+        let homes = self.tracks.iter().filter(|(_, track)| track.is_home()).count();
+        ShardMetrics {
+            transports: self.peers.len() as u64,
+            tracks: homes as u64,
+            replicas: (self.tracks.len() - homes) as u64,
+            subscriptions: self.subscriptions.len() as u64,
+            ..self.metrics
+        }
+    }
+
+    /// Runs `work`; if it panics, the peer that was being served is ended and everything else goes on.
+    fn guarded(&mut self, now: Instant, work: impl FnOnce(&mut Self)) {
+        self.last_now = now;
+        self.blame = None;
+        // Whatever half-done state a panic leaves belongs to the peer that is removed below; the tables it shares
+        // with others are changed in single steps.
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_ok() {
+            return;
+        }
+        self.metrics.panics += 1;
+        if let Some(index) = self.blame.take() {
+            // Once more guarded: removing a broken peer may panic as well, and then it is at least off the tables.
+            let removed = catch_unwind(AssertUnwindSafe(|| self.fail(now, index)));
+            self.metrics.panics += u64::from(removed.is_err());
+        }
+    }
+
+    fn expire(&mut self, now: Instant, key: TimerKey, generation: u32) {
+        match key {
+            TimerKey::Transport(index) => {
+                self.blame = Some(index);
+                let Some(peer) = self.peers.get_mut(index.slot()) else { return };
+                if peer.transport_timer.fire(generation) {
+                    peer.transport.handle_timeout(now);
+                    self.settle(now, index);
+                }
+            }
+            TimerKey::Arrivals(index) => self.tell_arrivals(now, index, generation),
+            TimerKey::Reports(index) => self.report_reception(now, index, generation),
+            TimerKey::Track(index) => self.expire_track(now, index, generation),
+            TimerKey::Subscription(index) => self.expire_subscription(now, index, generation),
+        }
+    }
+
+    /// Another shard has something to take.
+    fn wake(&mut self, shard: u16) {
+        if !self.wakes.contains(&shard) {
+            self.wakes.push(shard);
+        }
+    }
+}
+
+/// Arms a timer for a deadline that is not allowed to be now.
+fn arm(wheel: &mut Wheel<TimerKey>, timer: &mut Timer, key: TimerKey, now: Instant, deadline: Option<Instant>) {
+    if let Some(deadline) = deadline {
+        wheel.arm(timer, key, deadline.max(now + TIMER_STEP));
+    }
+}
+
+impl std::fmt::Debug for ShardCore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardCore").field("shard", &self.config.shard).finish_non_exhaustive()
+    }
+}
