@@ -1,0 +1,75 @@
+//! What the client asks over its socket, one request at a time.
+
+use std::time::Instant;
+
+use livekit_protocol as proto;
+use proto::request_response::Reason;
+use proto::signal_request::Message as Ask;
+use proto::signal_response::Message;
+use tutti_room::Request;
+
+use super::{Output, Session};
+
+impl Session {
+    /// The client asks something. `wall_ms` is the unix time in milliseconds, for answers to pings.
+    pub fn handle_request(&mut self, now: Instant, wall_ms: i64, request: proto::SignalRequest) {
+        let Some(ask) = request.message else { return };
+        if self.ended {
+            return;
+        }
+        match ask {
+            Ask::Offer(offer) => self.client_offered(offer),
+            Ask::Answer(answer) => self.client_answered(answer),
+            Ask::Trickle(trickle) => self.client_trickled(&trickle),
+            Ask::AddTrack(request) => self.room(Request::AddTrack(request)),
+            Ask::Mute(mute) => self.room(Request::Mute(mute)),
+            Ask::Subscription(update) => self.room(Request::Subscription(update)),
+            Ask::TrackSetting(settings) => self.room(Request::TrackSettings(settings)),
+            Ask::SubscriptionPermission(permission) => self.room(Request::SubscriptionPermission(permission)),
+            Ask::UpdateMetadata(update) => self.room(Request::UpdateMetadata(update)),
+            Ask::UpdateAudioTrack(update) => self.room(Request::UpdateAudioTrack(update)),
+            Ask::UpdateVideoTrack(update) => self.room(Request::UpdateVideoTrack(update)),
+            Ask::PublishDataTrackRequest(request) => self.room(Request::PublishDataTrack(request)),
+            Ask::UnpublishDataTrackRequest(request) => self.room(Request::UnpublishDataTrack(request)),
+            Ask::UpdateDataSubscription(update) => self.room(Request::DataSubscription(update)),
+            Ask::SyncState(state) => self.room(Request::SyncState(Box::new(state))),
+            Ask::Leave(leave) => self.client_leaves(&leave),
+            Ask::Simulate(scenario) => self.simulate(scenario),
+            Ask::Ping(_) => self.respond(Message::Pong(wall_ms)),
+            Ask::PingReq(ping) => {
+                let pong = proto::Pong { last_ping_timestamp: ping.timestamp, timestamp: wall_ms };
+                self.respond(Message::PongResp(pong));
+            }
+            Ask::StoreDataBlobRequest(request) => self.refuse_blob(request.request_id),
+            Ask::GetDataBlobRequest(request) => self.refuse_blob(request.request_id),
+            #[allow(deprecated, reason = "old clients still send it; the answer to AddTrack made it unnecessary")]
+            Ask::UpdateLayers(_) => {}
+        }
+        let _ = now;
+    }
+
+    fn room(&mut self, request: Request) {
+        self.outputs.push_back(Output::Room(request));
+    }
+
+    /// A client's own leave means now; the reason is its own if it is one that a client may give (wire brief 1.10).
+    fn client_leaves(&mut self, leave: &proto::LeaveRequest) {
+        use proto::DisconnectReason as Why;
+        let reason = match Why::try_from(leave.reason) {
+            Ok(why @ (Why::UserUnavailable | Why::UserRejected | Why::AgentError)) => why,
+            _ => Why::ClientInitiated,
+        };
+        self.room(Request::Leave(reason));
+        self.end();
+    }
+
+    /// Data blobs are off, as they are in the reference server unless configured (wire brief 5.5).
+    fn refuse_blob(&mut self, request_id: u32) {
+        self.respond(Message::RequestResponse(proto::RequestResponse {
+            request_id,
+            reason: Reason::NotAllowed as i32,
+            message: "data blobs are not enabled".to_owned(),
+            request: None,
+        }));
+    }
+}

@@ -1,0 +1,58 @@
+//! Faults on request, for the test suites of the clients (wire brief 2.10).
+
+use livekit_protocol as proto;
+use proto::leave_request::Action;
+use proto::simulate_scenario::Scenario;
+use tutti_room::Request;
+
+use super::{Output, Session};
+
+/// What the next resume shall pretend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum NextResume {
+    /// Nothing.
+    #[default]
+    Normal,
+    /// The socket closes right after the first messages.
+    CloseAfterMessages,
+    /// The socket closes before any message.
+    CloseBeforeMessages,
+}
+
+impl Session {
+    pub(super) fn simulate(&mut self, scenario: proto::SimulateScenario) {
+        use proto::DisconnectReason as Why;
+        match scenario.scenario {
+            Some(Scenario::SpeakerUpdate(seconds)) => {
+                let seconds = u32::try_from(seconds).unwrap_or(0).min(60);
+                self.outputs.push_back(Output::Room(Request::SimulateSpeaker { seconds }));
+            }
+            Some(Scenario::NodeFailure(_)) => self.vanish(Why::UnknownReason),
+            Some(Scenario::Migration(_)) => self.vanish(Why::Migration),
+            Some(Scenario::ServerLeave(_)) => {
+                self.outputs.push_back(Output::Room(Request::Leave(Why::ServerShutdown)));
+                self.leave(Why::ServerShutdown, Action::Disconnect);
+            }
+            Some(Scenario::LeaveRequestFullReconnect(_)) => {
+                self.outputs.push_back(Output::Room(Request::Leave(Why::StateMismatch)));
+                self.leave(Why::UnknownReason, Action::Reconnect);
+            }
+            Some(Scenario::SwitchCandidateProtocol(protocol)) => {
+                self.tcp_only = protocol != proto::CandidateProtocol::Udp as i32;
+                self.say_leave(Why::UnknownReason, Action::Resume);
+                self.outputs.push_back(Output::Room(Request::Detached));
+            }
+            Some(Scenario::DisconnectSignalOnResume(_)) => self.simulated_resume = NextResume::CloseAfterMessages,
+            Some(Scenario::DisconnectSignalOnResumeNoMessages(_)) => {
+                self.simulated_resume = NextResume::CloseBeforeMessages;
+            }
+            Some(Scenario::SubscriberBandwidth(_)) | None => {}
+        }
+    }
+
+    /// Gone without a word, as when the node dies.
+    fn vanish(&mut self, reason: proto::DisconnectReason) {
+        self.outputs.push_back(Output::Room(Request::Leave(reason)));
+        self.end();
+    }
+}
