@@ -60,20 +60,28 @@ fn obu_headers() {
 #[test]
 fn the_sequence_header_tells_the_size() {
     // With timing information, decoder model and two operating points: every optional part before the size.
-    let mut long = BitWriter::default();
-    long.put(0, 4).put(0, 1).put(1, 1).put(1, 32).put(30, 32).put(1, 1).put(0b00101, 5);
-    long.put(1, 1).put(9, 5).put(1, 32).put(0, 10);
-    long.put(1, 1).put(1, 5);
-    for _ in 0..2 {
-        long.put(0, 12).put(8, 5).put(1, 1).put(1, 1).put(5, 10).put(6, 10).put(0, 1).put(1, 1).put(3, 4);
-    }
-    long.put(11, 4).put(10, 4).put(3839, 12).put(1599, 11);
+    let long = |write_ticks: &dyn Fn(&mut BitWriter)| {
+        let mut bits = BitWriter::default();
+        bits.put(0, 4).put(0, 1).put(1, 1).put(1, 32).put(30, 32).put(1, 1);
+        write_ticks(&mut bits);
+        bits.put(1, 1).put(9, 5).put(1, 32).put(0, 10);
+        bits.put(1, 1).put(1, 5);
+        for _ in 0..2 {
+            bits.put(0, 12).put(8, 5).put(1, 1).put(1, 1).put(5, 10).put(6, 10).put(0, 1).put(1, 1).put(3, 4);
+        }
+        bits.put(11, 4).put(10, 4).put(3839, 12).put(1599, 11);
+        bits
+    };
+    let some_ticks = long(&|bits| _ = bits.put(0b00101, 5));
+    let most_ticks = long(&|bits| _ = bits.put(0, 32).put(1, 1));
     // The short form of a still picture.
     let mut still = BitWriter::default();
     still.put(0b0001, 4).put(1, 1).put(4, 5).put(9, 4).put(8, 4).put(639, 10).put(359, 9);
-    for (bits, size) in
-        [(&long, FrameSize { width: 3840, height: 1600 }), (&still, FrameSize { width: 640, height: 360 })]
-    {
+    for (bits, size) in [
+        (&some_ticks, FrameSize { width: 3840, height: 1600 }),
+        (&most_ticks, FrameSize { width: 3840, height: 1600 }),
+        (&still, FrameSize { width: 640, height: 360 }),
+    ] {
         let body = bits.bytes();
         let payload = [&[0x18, 0x08], &body[..]].concat();
         assert_eq!(sequence_size(&payload), Some(size));

@@ -32,7 +32,7 @@ impl Plan {
     /// Two temporal layers, two decode targets, one chain, one size.
     fn two_temporal_layers() -> Self {
         Self {
-            id_offset: 60,
+            id_offset: 62,
             layers: vec![0, 0, 1],
             targets: 2,
             indications: vec![vec![2, 2], vec![2, 2], vec![0, 1]],
@@ -121,8 +121,8 @@ fn a_structure_and_the_frames_that_rest_on_it() {
     assert_eq!((structure.target_layers(2), structure.target_with_layers(0, 1)), (None, Some(1)));
     assert_eq!((structure.chain_of_target(1), structure.chain_of_target(2)), (Some(0), None));
 
-    // Template ids wrap at 64: 60 + 2.
-    let upper = reader.read(&mandatory(true, false, 62, 8).bytes()).unwrap();
+    // Template ids wrap at 64: 62, 63, 0.
+    let upper = reader.read(&mandatory(true, false, 0, 8).bytes()).unwrap();
     assert_eq!((upper.temporal, upper.start_of_frame, upper.end_of_frame), (1, true, false));
     assert_eq!(upper.references.as_slice(), [1]);
     assert_eq!(upper.chains.as_slice(), [1]);
@@ -130,14 +130,14 @@ fn a_structure_and_the_frames_that_rest_on_it() {
     assert_eq!(upper.indications.get(1), Indication::Discardable);
     assert_eq!(upper.indications.get(2), Indication::NotPresent);
     assert!(!upper.is_key_frame());
-    assert_eq!(reader.read(&mandatory(true, true, 63, 9).bytes()), Err(Error::UnknownTemplate));
+    assert_eq!(reader.read(&mandatory(true, true, 1, 9).bytes()), Err(Error::UnknownTemplate));
 }
 
 #[test]
 fn frames_can_depart_from_their_template() {
     let mut reader = Reader::default();
     reader.read(&key_frame(&Plan::two_temporal_layers(), 7)).unwrap();
-    let mut bits = mandatory(true, true, 61, 8);
+    let mut bits = mandatory(true, true, 63, 8);
     bits.put(0b01111, 5).put(0b01, 2);
     bits.put(0b11_01, 4);
     bits.put(1, 2).put(4, 4).put(2, 2).put(200, 8).put(3, 2).put(4000, 12).put(0, 2);
@@ -221,9 +221,9 @@ fn patches_the_active_targets() {
     reader.read(&key).unwrap();
     let structure = reader.structure().cloned();
 
-    let mut custom = mandatory(true, true, 61, 8);
+    let mut custom = mandatory(true, true, 63, 8);
     custom.put(0b01010, 5).put(0b11, 2).put(1, 2).put(4, 4).put(0, 2);
-    for (name, data) in [("key", key), ("plain", mandatory(true, true, 62, 9).bytes()), ("custom", custom.bytes())] {
+    for (name, data) in [("key", key), ("plain", mandatory(true, true, 0, 9).bytes()), ("custom", custom.bytes())] {
         let before = reader.read(&data).unwrap();
         let mut out = [0xff; 64];
         let len = write_active_targets(&data, structure.as_ref(), 0xffff_fff1, &mut out).unwrap();
@@ -235,7 +235,7 @@ fn patches_the_active_targets() {
             assert_eq!(write_active_targets(&data, structure.as_ref(), 1, &mut out[..room]), no_room, "{name}");
         }
     }
-    let plain = mandatory(true, true, 62, 9).bytes();
+    let plain = mandatory(true, true, 0, 9).bytes();
     assert_eq!(write_active_targets(&plain, None, 1, &mut [0; 64]), Err(Error::UnknownTemplate));
 }
 

@@ -146,10 +146,9 @@ impl TransportFeedbackBuilder {
         if self.end - sequence > WINDOW_PACKETS_MAX as u64 {
             return false;
         }
+        // What lies between is empty, or an arrival that was forgotten too soon: every slot was cleared when the end
+        // passed it.
         self.grow(self.end - sequence);
-        for gap in sequence..self.oldest {
-            self.clear(gap);
-        }
         self.oldest = sequence;
         true
     }
@@ -164,15 +163,11 @@ impl TransportFeedbackBuilder {
         self.unreported = self.unreported.max(self.oldest);
         self.grow(end - self.oldest);
         for gap in self.end.max(self.oldest)..end {
-            self.clear(gap);
+            if let Some(slot) = self.slot(gap) {
+                *slot = None;
+            }
         }
         self.end = end;
-    }
-
-    fn clear(&mut self, sequence: u64) {
-        if let Some(slot) = self.slot(sequence) {
-            *slot = None;
-        }
     }
 
     /// Makes room for `span` packets, at most [`WINDOW_PACKETS_MAX`].
