@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -29,6 +29,9 @@ const EARLY_DTLS_MAX: usize = 4;
 /// Largest datagram kept so, bytes.
 const EARLY_DTLS_LEN_MAX: usize = 2048;
 
+/// How long a peer that ICE can reach may take to finish DTLS. Other LiveKit servers allow 10 to 20 seconds.
+const DTLS_WITHIN: Duration = Duration::from_secs(20);
+
 /// What of the peer's descriptions must not change, or is needed later.
 struct Remote {
     role: DtlsRole,
@@ -44,6 +47,8 @@ pub struct Transport {
     remote: Option<Remote>,
     dtls: Option<Box<DtlsAssociation>>,
     early_dtls: Vec<Vec<u8>>,
+    /// When DTLS must be done, once both it and a path are there.
+    dtls_due: Option<Instant>,
     srtp: Option<Box<SrtpSession>>,
     data: Option<Box<DataAssociation>>,
     open_channels: Vec<Channel>,
@@ -78,6 +83,7 @@ impl Transport {
             remote: None,
             dtls: None,
             early_dtls: Vec::new(),
+            dtls_due: None,
             srtp: None,
             data: None,
             open_channels: open.open_channels,
@@ -151,6 +157,9 @@ impl Transport {
         {
             self.end(failure.reason());
         }
+        if due(self.dtls_due) {
+            self.end("DTLS did not finish in time");
+        }
         if let Some(data) = &mut self.data
             && due(data.poll_timeout())
         {
@@ -171,7 +180,8 @@ impl Transport {
             return None;
         }
         let data = self.data.as_ref().and_then(|data| data.poll_timeout());
-        let deadlines = [self.ice.poll_timeout(), self.liveness.poll_timeout(), self.dtls_timeout(), data];
+        let deadlines =
+            [self.ice.poll_timeout(), self.liveness.poll_timeout(), self.dtls_timeout(), self.dtls_due, data];
         deadlines.into_iter().flatten().min()
     }
 
@@ -415,6 +425,7 @@ impl Transport {
         if !keys_usable {
             return Err(DtlsFailure::Profile);
         }
+        self.dtls_due = if dtls.is_connected() { None } else { self.dtls_due.or(Some(now + DTLS_WITHIN)) };
         if !dtls.is_connected() || !remote.data_channels {
             return Ok(());
         }
@@ -502,6 +513,7 @@ impl Transport {
         self.srtp = None;
         self.data = None;
         self.early_dtls = Vec::new();
+        self.dtls_due = None;
     }
 
     fn tell_failed(&mut self, reason: &'static str) {

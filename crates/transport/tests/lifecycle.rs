@@ -210,6 +210,20 @@ fn who_never_comes_fails() {
 }
 
 #[test]
+fn who_checks_but_never_shakes_hands_fails() {
+    let (mut network, mut client, mut server) = strangers(4, true);
+    let (client_ice, server_ice) = (client.ice.clone(), server.ice.clone());
+    server.set_remote(network.now, &client_ice, Ours::fingerprint(), DtlsRole::Server);
+    // Both wait for the other's ClientHello.
+    client.set_remote(network.now, &server_ice, Ours::fingerprint(), DtlsRole::Server);
+    client.add_candidate(network.now, candidate(SERVER));
+    network.pass(&mut client, &mut server, seconds(18));
+    assert_eq!(server.failed(), None);
+    network.pass(&mut client, &mut server, seconds(4));
+    assert_eq!(server.failed(), Some("DTLS did not finish in time"));
+}
+
+#[test]
 fn a_wrong_certificate_fails() {
     // Whichever side is deceived.
     for (client_expects, server_expects) in

@@ -199,6 +199,16 @@ impl FullAgent {
     }
 
     pub(super) fn close_tcp(&mut self, connection: TcpConnection) {
+        // Else the agent holds on to the pair until its checks have all failed.
+        let gone: Vec<_> = self.paths.iter().filter(|path| path.proto == Proto::Tcp(connection)).collect();
+        let candidates: Vec<Candidate> = self
+            .agent
+            .remote_candidates()
+            .filter(|known| known.proto() != Protocol::Udp && gone.iter().any(|path| path.remote == known.addr()))
+            .collect();
+        for candidate in candidates {
+            self.agent.invalidate_candidate(&candidate);
+        }
         self.paths.retain(|path| path.proto != Proto::Tcp(connection));
         if self.selected.is_some_and(|selected| selected.proto == Proto::Tcp(connection)) {
             self.selected = None;

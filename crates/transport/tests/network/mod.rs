@@ -72,6 +72,8 @@ pub struct Network {
     pub cut: bool,
     /// Every packet that was sent, lost or not.
     pub sent: Vec<(Side, usize)>,
+    /// How often the server's timers went off.
+    pub server_timeouts: usize,
     random: Random,
     in_flight: Vec<InFlight>,
     number: u64,
@@ -89,6 +91,7 @@ impl Network {
             nat: None,
             cut: false,
             sent: Vec::new(),
+            server_timeouts: 0,
             random: Random::new(seed),
             in_flight: Vec::new(),
             number: 0,
@@ -159,6 +162,7 @@ impl Network {
                         client.handle_timeout(self.now);
                     }
                     if server_deadline.is_some_and(|deadline| deadline <= self.now) {
+                        self.server_timeouts += 1;
                         server.handle_timeout(self.now);
                     }
                     // A deadline that is met without progress must not stop the clock.
