@@ -26,6 +26,10 @@ pub struct DecodeTargetSet {
     pub structure: bool,
     /// Number of the frame.
     pub frame_number: u16,
+    /// Frames that it refers to: bit n is the frame n + 1 before it.
+    pub references: u64,
+    /// It refers to frames further back than that.
+    pub refers_far: bool,
 }
 
 /// Reads the descriptors of one stream.
@@ -49,12 +53,15 @@ impl TargetReader {
         if let Some(active) = descriptor.active_targets {
             self.active = active;
         }
+        let (references, refers_far) = reference_mask(descriptor.references.as_slice());
         let set = DecodeTargetSet {
             present: mask(&descriptor.indications, |indication| indication != Indication::NotPresent),
             switch: mask(&descriptor.indications, |indication| indication == Indication::Switch),
             active: self.active,
             structure: descriptor.structure_attached,
             frame_number: descriptor.frame_number,
+            references,
+            refers_far,
         };
         (Some(set), Some(descriptor))
     }
@@ -80,4 +87,12 @@ impl TargetReader {
 
 fn mask(indications: &Indications, holds: impl Fn(Indication) -> bool) -> u32 {
     indications.iter().zip(0u32..).filter(|(indication, _)| holds(*indication)).fold(0, |mask, (_, at)| mask | 1 << at)
+}
+
+/// The mask of `differences`, and whether some of them do not fit it.
+fn reference_mask(differences: &[u16]) -> (u64, bool) {
+    differences.iter().fold((0, false), |(mask, far), &difference| match difference {
+        1..=64 => (mask | 1 << (difference - 1), far),
+        _ => (mask, true),
+    })
 }

@@ -1,12 +1,13 @@
 //! What of one stream is forwarded: spatial and temporal layers inside it, and where they may change.
 //!
 //! Down at the next picture; up only where the codec allows: VP8 and H.265 at a layer sync, VP9 temporal at a switching
-//! point and spatial at a key picture, dependency descriptors at a switch indication. Knows nothing about other streams.
+//! point and spatial at a key picture, dependency descriptors at a switch indication whose references were forwarded.
+//! Knows nothing about other streams.
 
 use tutti_rtp::payload::dependency::{Indication, Structure};
 use tutti_rtp::{Codec, RtpTimestamp};
 
-use crate::layers::{DecodeTarget, Layers};
+use crate::layers::{DecodeTarget, DecodeTargetSet, Layers};
 use crate::ring::PacketSlot;
 use crate::{LayerIndex, LayerTarget};
 
@@ -87,6 +88,44 @@ pub(super) struct Selector {
     picture: Option<RtpTimestamp>,
     /// The picture with which the decode target changed last.
     changed: Option<RtpTimestamp>,
+    frames: ForwardedFrames,
+}
+
+/// The frames forwarded lately, by the numbers in their dependency descriptors.
+#[derive(Debug, Clone, Copy, Default)]
+struct ForwardedFrames {
+    newest: u16,
+    /// Bit n: the frame n before the newest one was forwarded.
+    mask: u64,
+}
+
+impl ForwardedFrames {
+    fn note(&mut self, number: u16) {
+        let ahead = number.wrapping_sub(self.newest) as i16;
+        match ahead {
+            1.. => {
+                self.mask = self.mask.checked_shl(ahead as u32).unwrap_or(0) | 1;
+                self.newest = number;
+            }
+            -63..=0 => self.mask |= 1 << -ahead,
+            _ => {}
+        }
+        if self.mask == 0 {
+            *self = Self { newest: number, mask: 1 };
+        }
+    }
+
+    /// Whether all that the frame refers to was forwarded.
+    fn hold(&self, set: &DecodeTargetSet) -> bool {
+        let behind = set.frame_number.wrapping_sub(self.newest) as i16;
+        let known = match behind {
+            // Bit n of the references is the frame n + 1 before this one.
+            1..=64 => self.mask.checked_shl(behind as u32 - 1).unwrap_or(0),
+            -62..=0 => self.mask >> (1 - behind),
+            _ => 0,
+        };
+        !set.refers_far && set.references & !known == 0
+    }
 }
 
 impl Selector {
@@ -121,7 +160,11 @@ impl Selector {
             Filter::Targets => self.choose_target(layers, layer, slot, new_picture),
         }
         self.picture = Some(slot.timestamp);
-        self.selection.admits(slot)
+        let admitted = self.selection.admits(slot);
+        if admitted && let Some(set) = &slot.targets {
+            self.frames.note(set.frame_number);
+        }
+        admitted
     }
 
     fn choose_layers(&mut self, slot: &PacketSlot, new_picture: bool) {
@@ -152,7 +195,8 @@ impl Selector {
             new_picture
                 && layers.structure(layer).is_some_and(|structure| holds(structure, self.selection.target, best))
         };
-        if slot.frame.key || set.switch >> best & 1 == 1 || downwards() {
+        let switching_point = set.switch >> best & 1 == 1 && self.frames.hold(&set);
+        if slot.frame.key || switching_point || downwards() {
             self.selection.target = best;
             self.changed = Some(slot.timestamp);
             if let Some(target) = targets.get(usize::from(best)) {
@@ -167,7 +211,9 @@ impl Selector {
         match best_target(targets, u32::MAX, self.wanted) {
             Some(best) if self.selection.target != NO_TARGET => {
                 let spatial = targets.get(usize::from(best)).map_or(0, |target| target.spatial);
-                spatial != self.selection.spatial
+                let below =
+                    layers.structure(layer).is_some_and(|structure| holds(structure, self.selection.target, best));
+                spatial != self.selection.spatial && !below
             }
             _ => self.selection.spatial < self.wanted.spatial,
         }

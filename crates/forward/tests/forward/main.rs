@@ -3,3 +3,4 @@
 mod forwarding;
 mod simulcast;
 mod support;
+mod svc;

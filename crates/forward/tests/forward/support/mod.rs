@@ -5,6 +5,7 @@
 
 pub mod camera;
 pub mod subscriber;
+pub mod svc;
 
 use std::time::{Duration, Instant};
 
