@@ -12,6 +12,7 @@ use proto::signal_response::Message;
 use crate::member::Member;
 use crate::room::Room;
 use crate::settings::Limits;
+use crate::sid::SID_BYTES_MAX;
 use crate::updates::Urgency;
 use crate::{MemberKey, Output};
 
@@ -180,7 +181,8 @@ impl Room {
         for entry in update.updates {
             let limit = self.settings.limits.wishes;
             let Some(member) = self.members.get_mut(&key) else { return };
-            if member.data_wishes.len() >= limit && !member.data_wishes.contains_key(&entry.track_sid) {
+            let full = member.data_wishes.len() >= limit && !member.data_wishes.contains_key(&entry.track_sid);
+            if full || entry.track_sid.len() > SID_BYTES_MAX {
                 continue;
             }
             let number = self.by_data_track_sid.get(&entry.track_sid).copied();

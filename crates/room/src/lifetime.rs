@@ -31,7 +31,7 @@ impl Room {
         let key = MemberKey(self.next_member);
         self.next_member += 1;
         let sid = self.sids.participant();
-        let mut member = Member::new(key, sid, joiner, self.wall_ms(now));
+        let mut member = Member::new(key, sid, joiner, self.settings.region.clone(), self.wall_ms(now));
         member.state = State::Joined;
         member.touch();
 

@@ -15,6 +15,9 @@ use crate::target::TrackSettings;
 use crate::track::Track;
 use crate::{Joiner, MemberKey, SubscriptionNumber, TrackNumber};
 
+/// More capabilities of a client are not passed on.
+const CAPABILITIES_MAX: usize = 32;
+
 /// What a member wishes for a track, which may not exist (yet).
 #[derive(Debug, Clone)]
 pub(crate) struct Wish {
@@ -46,6 +49,7 @@ pub(crate) struct Member {
     kind_details: Vec<i32>,
     pub(crate) permission: proto::ParticipantPermission,
     client: proto::ClientInfo,
+    region: String,
     pub(crate) auto_subscribe: bool,
     pub(crate) auto_subscribe_data_track: bool,
     pub(crate) adaptive_stream: bool,
@@ -109,7 +113,7 @@ pub(crate) struct Voice {
 }
 
 impl Member {
-    pub(crate) fn new(key: MemberKey, sid: String, joiner: Joiner, wall_ms: i64) -> Self {
+    pub(crate) fn new(key: MemberKey, sid: String, joiner: Joiner, region: String, wall_ms: i64) -> Self {
         Self {
             key,
             sid,
@@ -121,6 +125,7 @@ impl Member {
             kind_details: joiner.kind_details.into_iter().map(|detail| detail as i32).collect(),
             permission: joiner.permission,
             client: joiner.client,
+            region,
             auto_subscribe: joiner.auto_subscribe,
             auto_subscribe_data_track: joiner.auto_subscribe_data_track,
             adaptive_stream: joiner.adaptive_stream,
@@ -217,7 +222,8 @@ impl Member {
             attributes: self.attributes.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
             kind_details: self.kind_details.clone(),
             client_protocol: self.client.client_protocol,
-            capabilities: self.client.capabilities.clone(),
+            capabilities: self.client.capabilities.iter().copied().take(CAPABILITIES_MAX).collect(),
+            region: self.region.clone(),
             ..Default::default()
         }
     }

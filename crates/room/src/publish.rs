@@ -13,7 +13,7 @@ use crate::permission::may_publish;
 use crate::room::Room;
 use crate::score::Scorer;
 use crate::track::Track;
-use crate::track_request::{add_codecs, kind_of, track_info};
+use crate::track_request::{add_codecs, kind_of, track_info, without_repeats};
 use crate::updates::Urgency;
 use crate::{MemberKey, Negotiated, Notice, RoomEvent, TrackNumber};
 
@@ -37,6 +37,10 @@ impl Room {
         }
         if kind_of(request).is_none() {
             return Err((Reason::UnsupportedType, "neither audio nor video"));
+        }
+        let bytes_max = self.settings.limits.track_text_bytes;
+        if [&request.cid, &request.name, &request.stream].iter().any(|text| text.len() > bytes_max) {
+            return Err((Reason::LimitExceeded, "client id, name or stream too long"));
         }
         if !request.sid.is_empty() {
             return self.add_codec(now, key, request);
@@ -296,7 +300,7 @@ impl Room {
             track.info.stereo = has(proto::AudioTrackFeature::TfStereo);
             track.info.disable_dtx = has(proto::AudioTrackFeature::TfNoDtx);
         }
-        track.info.audio_features = update.features;
+        track.info.audio_features = without_repeats(&update.features);
         track.info.version = Some(version);
         let number = track.number;
         self.track_changed(now, number);

@@ -31,8 +31,12 @@ pub struct Settings {
     pub start_quality: VideoQuality,
     /// A member that is not active after this long is taken out.
     pub join_timeout: Duration,
-    /// Members that publish nothing are announced at most this often.
+    /// Region that participants are said to be in; may be empty.
+    pub region: String,
+    /// Changes of members that publish nothing are collected for this long, once a burst of them was announced at once.
     pub update_batch_interval: Duration,
+    /// How many of them in one interval are announced at once, so that small rooms do not wait. At least one is.
+    pub update_burst: u32,
     /// Departures of members that publish nothing are announced at most this often.
     pub departure_batch_interval: Duration,
     /// Largest `ParticipantUpdate` of a batch, encoded bytes; a single participant may exceed it.
@@ -66,6 +70,8 @@ pub struct Limits {
     pub queued_tracks_per_cid: usize,
     /// Tracks of one member, pending ones included.
     pub tracks: usize,
+    /// Client id, name and stream of a track, bytes each.
+    pub track_text_bytes: usize,
     /// Data tracks of one member.
     pub data_tracks: usize,
     /// Name of a data track, bytes.
@@ -90,6 +96,7 @@ impl Default for Limits {
             pending_tracks: 20,
             queued_tracks_per_cid: 3,
             tracks: 200,
+            track_text_bytes: 1024,
             data_tracks: 200,
             data_track_name_bytes: 256,
             data_track_encoding_bytes: 32,
@@ -125,7 +132,9 @@ impl Default for Settings {
             start_quality_adaptive: VideoQuality::Low,
             start_quality: VideoQuality::High,
             join_timeout: Duration::from_secs(60),
+            region: String::new(),
             update_batch_interval: Duration::from_secs(3),
+            update_burst: 8,
             departure_batch_interval: Duration::from_millis(250),
             update_batch_bytes_max: 128 * 1024,
             room_update_interval: Duration::from_secs(5),

@@ -10,6 +10,9 @@ const ALPHABET: &[u8; 57] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrs
 /// Random letters in a sid.
 const LETTERS: usize = 12;
 
+/// Longest sid of a client that is worth remembering, bytes.
+pub(crate) const SID_BYTES_MAX: usize = 64;
+
 /// Draws sids from a seed.
 #[derive(Debug)]
 pub(crate) struct SidSource {

@@ -120,11 +120,17 @@ impl Room {
         }
     }
 
-    /// Tells a member with a new socket how things stand with everyone it listens to.
+    /// Tells a member with a new socket how things stand with everyone who ever spoke: it may have missed that somebody
+    /// fell silent, or that it no longer gets somebody's voice.
     pub(crate) fn send_voices(&mut self, to: MemberKey) {
         let spoke = self.members.values().filter(|speaker| speaker.has_spoken);
-        let heard = spoke.filter(|speaker| speaker.key == to || self.listens(to, speaker));
-        let speakers: Vec<_> = heard.map(|speaker| speaker.speaker_info(speaker.voice)).collect();
+        let seen = spoke.filter(|speaker| speaker.key == to || !speaker.is_hidden());
+        let speakers: Vec<_> = seen
+            .map(|speaker| {
+                let hears = speaker.key == to || speaker.simulates_speech || self.listens(to, speaker);
+                speaker.speaker_info(if hears { speaker.voice } else { SILENT })
+            })
+            .collect();
         if !speakers.is_empty() {
             self.send(to, Message::SpeakersChanged(proto::SpeakersChanged { speakers }));
         }

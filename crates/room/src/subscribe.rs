@@ -13,12 +13,10 @@ use crate::member::Wish;
 use crate::permission::TrackPermissions;
 use crate::room::Room;
 use crate::score::Scorer;
+use crate::sid::SID_BYTES_MAX;
 use crate::target::TrackSettings;
 use crate::track::Subscription;
 use crate::{MemberKey, Notice, Subscribe, SubscriptionNumber, TrackNumber};
-
-/// Longest sid that is worth remembering, bytes.
-const SID_BYTES_MAX: usize = 64;
 
 /// Whether tracks that nobody asked for are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,12 @@ use proto::{AudioTrackFeature, TrackSource, TrackType};
 /// Codecs whose spatial layers share one stream unless the client says otherwise.
 const SVC_CODECS: [&str; 2] = ["video/vp9", "video/av1"];
 
+/// More layers of one codec are not taken.
+const LAYERS_MAX: usize = 8;
+
+/// More features of one track are not taken.
+const FEATURES_MAX: usize = 32;
+
 /// What a request may ask for.
 pub(crate) fn kind_of(request: &proto::AddTrackRequest) -> Option<TrackType> {
     TrackType::try_from(request.r#type).ok().filter(|kind| matches!(kind, TrackType::Audio | TrackType::Video))
@@ -49,14 +55,15 @@ fn default_stream(source: TrackSource) -> &'static str {
 }
 
 fn by_quality(layers: &[proto::VideoLayer]) -> Vec<proto::VideoLayer> {
-    let mut layers = layers.to_vec();
+    let mut layers: Vec<_> = layers.iter().take(LAYERS_MAX).cloned().collect();
     layers.sort_by_key(|layer| layer.quality);
     layers
 }
 
-fn without_repeats(values: &[i32]) -> Vec<i32> {
+/// A list of enum values, each once; unknown ones are newer than we are and are passed on.
+pub(crate) fn without_repeats(values: &[i32]) -> Vec<i32> {
     let mut seen = BTreeSet::new();
-    values.iter().copied().filter(|value| seen.insert(*value)).collect()
+    values.iter().copied().filter(|value| seen.insert(*value)).take(FEATURES_MAX).collect()
 }
 
 /// The codecs of a request: enabled ones, each once, each with its layers. Never empty.

@@ -1,7 +1,8 @@
 //! Who hears when about whom: publishers at once, the others collected (wire brief 4.1). Also the room's own update.
 //!
-//! The first change after a quiet time is announced at once; what follows waits for the interval. Departures have a
-//! shorter interval of their own, because pending calls to a member fail only when it is seen to be gone.
+//! The first changes after a quiet time are announced at once, so that small rooms never wait; what follows waits for the
+//! interval. Departures have a shorter interval of their own, because pending calls to a member fail only when it is seen
+//! to be gone.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -34,17 +35,23 @@ pub(crate) enum Urgency {
 pub(crate) struct PendingUpdates {
     changed: BTreeSet<MemberKey>,
     departed: Vec<proto::ParticipantInfo>,
-    changes_not_before: Instant,
+    /// End of the interval whose burst is being used up.
+    interval_end: Instant,
+    burst: u32,
     departures_not_before: Instant,
 }
 
 impl PendingUpdates {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { changed: BTreeSet::new(), departed: Vec::new(), changes_not_before: now, departures_not_before: now }
+        Self { changed: BTreeSet::new(), departed: Vec::new(), interval_end: now, burst: 0, departures_not_before: now }
     }
 
     pub(crate) fn forget(&mut self, member: MemberKey) {
         self.changed.remove(&member);
+    }
+
+    fn take_departed(&mut self, identity: &str) -> Vec<proto::ParticipantInfo> {
+        self.departed.extract_if(.., |info| info.identity == identity).collect()
     }
 }
 
@@ -61,17 +68,25 @@ impl Room {
         }
         if urgency == Urgency::Batch && !publishes {
             self.updates.changed.insert(member);
-            let at = self.updates.changes_not_before.max(now);
-            self.agenda.set_no_later(Duty::Updates, at);
-            if at <= now {
+            if now >= self.updates.interval_end {
+                self.updates.interval_end = now + self.settings.update_batch_interval;
+                self.updates.burst = 0;
+            }
+            if self.updates.burst < self.settings.update_burst.max(1) {
+                self.updates.burst += 1;
                 self.flush_updates(now);
+            } else {
+                self.agenda.set_no_later(Duty::Updates, self.updates.interval_end);
             }
             return;
         }
+        // An earlier session of the same identity whose end still waits to be told ends first.
         let info = self.info_of(subject);
+        let mut infos = self.updates.take_departed(&info.identity);
+        infos.push(info);
         self.updates.forget(member);
         let to = if urgency == Urgency::NowWithSelf { self.audience() } else { self.audience_without(member) };
-        self.send_infos(to, vec![info]);
+        self.send_infos(to, infos);
     }
 
     /// Announces that a member is gone. `replaced`: a visible new session of the same identity follows at once.
@@ -122,8 +137,9 @@ impl Room {
         self.agenda.cancel(Duty::Updates);
         let mut infos = std::mem::take(&mut self.updates.departed);
         let changed = std::mem::take(&mut self.updates.changed);
-        if !changed.is_empty() {
-            self.updates.changes_not_before = now + self.settings.update_batch_interval;
+        if now >= self.updates.interval_end && !changed.is_empty() {
+            self.updates.interval_end = now + self.settings.update_batch_interval;
+            self.updates.burst = 1;
         }
         self.updates.departures_not_before = now + self.settings.departure_batch_interval;
         let changed = changed.iter().filter_map(|key| self.members.get(key)).filter(|member| !member.is_hidden());

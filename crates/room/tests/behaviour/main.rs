@@ -12,6 +12,8 @@ mod mute;
 mod permission;
 mod publish;
 mod quality;
+mod random;
+mod reference;
 mod resume;
 mod speakers;
 mod stage;

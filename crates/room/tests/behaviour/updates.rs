@@ -14,7 +14,7 @@ fn room_updates(stage: &mut Stage, key: MemberKey) -> Vec<proto::Room> {
 
 #[test]
 fn viewers_wait_for_the_batch_and_publishers_do_not() {
-    let mut stage = Stage::new();
+    let mut stage = Stage::with(|settings| settings.update_burst = 1);
     let ada = stage.enter("ada");
     stage.advance(secs(10));
     stage.clear();
@@ -41,6 +41,26 @@ fn viewers_wait_for_the_batch_and_publishers_do_not() {
 }
 
 #[test]
+fn small_rooms_do_not_wait() {
+    let mut stage = Stage::new();
+    let ada = stage.enter("ada");
+    stage.advance(secs(10));
+    stage.clear();
+    for n in 0..4 {
+        stage.enter(&format!("guest {n}"));
+        let seen: Vec<_> = stage.updates(ada).iter().map(proto::ParticipantInfo::state).collect();
+        assert_eq!(seen, [proto::participant_info::State::Joined, proto::participant_info::State::Active]);
+    }
+    stage.enter("one too many");
+    assert!(stage.updates(ada).is_empty());
+    stage.advance(secs(3));
+    assert_eq!(stage.updates(ada).len(), 1);
+    stage.advance(secs(3));
+    stage.enter("later");
+    assert_eq!(stage.updates(ada).len(), 2);
+}
+
+#[test]
 fn every_update_lists_every_track_with_a_higher_version() {
     let mut stage = Stage::new();
     let (ada, bea) = (stage.enter("ada"), stage.enter("bea"));
@@ -62,7 +82,10 @@ fn every_update_lists_every_track_with_a_higher_version() {
 
 #[test]
 fn large_batches_come_in_pieces() {
-    let mut stage = Stage::with(|settings| settings.update_batch_bytes_max = 10_000);
+    let mut stage = Stage::with(|settings| {
+        settings.update_batch_bytes_max = 10_000;
+        settings.update_burst = 1;
+    });
     let ada = stage.enter("ada");
     stage.advance(secs(10));
     stage.enter("first");
