@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+pub use routing::{Routed, Routing};
 use tutti_transport::Fingerprint;
 pub use ufrag::{shard_of_ufrag, ufrag_prefix};
 
@@ -26,7 +27,7 @@ use crate::config::{MediaConfig, MediaError};
 use crate::io::Doorbell;
 use crate::mailbox::Mailbox;
 use crate::metrics::{MediaMetrics, ShardMetrics, TcpFrontMetrics};
-use routing::Routing;
+
 use thread::ShardOrder;
 
 /// The media plane of this process. Clones are the same one.

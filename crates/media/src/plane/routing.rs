@@ -18,7 +18,7 @@ use crate::shard::{ShardCommand, link};
 const IDLE_ROOMS_MAX: usize = 1024;
 
 /// A command and the shard it goes to.
-pub(super) type Routed = (u16, ShardCommand);
+pub type Routed = (u16, ShardCommand);
 
 #[derive(Debug, Default)]
 struct TransportRoute {
@@ -55,9 +55,9 @@ struct RoomRoute {
     transports: usize,
 }
 
-/// The table.
+/// The table. [`MediaPlane`](crate::MediaPlane) owns one; a simulator that drives shards itself owns its own.
 #[derive(Debug)]
-pub(super) struct Routing {
+pub struct Routing {
     transports: HashMap<TransportId, TransportRoute>,
     tracks: HashMap<TrackKey, TrackRoute>,
     subscriptions: HashMap<SubscriptionKey, SubscriptionRoute>,
@@ -69,7 +69,8 @@ pub(super) struct Routing {
 }
 
 impl Routing {
-    pub(super) fn new(shards: usize, shard_subscribers_max: usize) -> Self {
+    /// An empty table for `shards` shards; a room spreads from `shard_subscribers_max` subscribers on.
+    pub fn new(shards: usize, shard_subscribers_max: usize) -> Self {
         Self {
             transports: HashMap::new(),
             tracks: HashMap::new(),
@@ -83,7 +84,7 @@ impl Routing {
 
     /// The shard for a new participant of `room`: the room's home, until that holds as many of the room's
     /// `subscribers_in_room` as a shard may.
-    pub(super) fn place(&mut self, room: u32, subscribers_in_room: usize) -> u16 {
+    pub fn place(&mut self, room: u32, subscribers_in_room: usize) -> u16 {
         let least = self.least_loaded();
         if self.rooms.len() >= IDLE_ROOMS_MAX && !self.rooms.contains_key(&room) {
             let in_use = self.rooms.values().filter(|room| room.transports > 0).count();
@@ -99,7 +100,7 @@ impl Routing {
     ///
     /// # Errors
     /// [`MediaError::UnknownShard`] and [`MediaError::UnknownTransport`].
-    pub(super) fn route(&mut self, command: MediaCommand) -> Result<Vec<Routed>, MediaError> {
+    pub fn route(&mut self, command: MediaCommand) -> Result<Vec<Routed>, MediaError> {
         match command {
             MediaCommand::Transport { shard, id, command } => match command {
                 TransportCommand::Open(_) => self.open(shard, id, command),

@@ -29,8 +29,6 @@ mod relay;
 mod reports;
 mod sources;
 mod subscription;
-#[cfg(test)]
-mod tests;
 mod track;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
