@@ -35,11 +35,15 @@ impl Room {
         member.state = State::Joined;
         member.touch();
 
+        let mut urgency = Urgency::Batch;
         if let Some(old) = self.find(&member.identity) {
             let replaced = !member.is_hidden();
+            if self.members.get(&old).is_some_and(|old| old.is_publisher) {
+                // Its tracks have ended: nobody must wait for that.
+                urgency = Urgency::Now;
+            }
             self.expel(now, old, DisconnectReason::DuplicateIdentity, Action::Disconnect, replaced);
         }
-        let rejoined = self.departures.is_recent(now, &member.identity);
         let recording_before = self.members.values().any(Member::is_recorder);
         let begins_recording = member.is_recorder() && !recording_before;
         if !member.is_dependent() {
@@ -52,7 +56,7 @@ impl Room {
         self.members.insert(key, member);
         self.agenda.set(Duty::JoinDeadline(key), now + self.settings.join_timeout);
 
-        self.announce(now, key, if rejoined { Urgency::Now } else { Urgency::Batch });
+        self.announce(now, key, urgency);
         if takes_early_tracks {
             self.subscribe_to_existing(now, key, true);
         }

@@ -19,12 +19,6 @@ const UNNOTICED: Duration = Duration::from_secs(30);
 /// Departures remembered.
 const DEPARTURES_MAX: usize = 2048;
 
-/// A joiner whose identity left that recently is announced at once: it is somebody who reconnects.
-const REJOIN: Duration = Duration::from_secs(30);
-
-/// Departures that are searched for such an identity.
-const REJOIN_LOOK_BACK: usize = 256;
-
 /// Messages kept for a member without a socket. One that missed more must join anew.
 const OWED_MAX: usize = 1024;
 
@@ -44,12 +38,6 @@ impl Departures {
 
     fn since(&self, from: Instant) -> impl Iterator<Item = &proto::ParticipantInfo> {
         self.recent.iter().filter(move |(at, _)| *at >= from).map(|(_, info)| info)
-    }
-
-    /// Whether somebody of this identity left a moment ago.
-    pub(crate) fn is_recent(&self, now: Instant, identity: &str) -> bool {
-        let recent = self.recent.iter().rev().take(REJOIN_LOOK_BACK).take_while(|(at, _)| *at + REJOIN >= now);
-        recent.into_iter().any(|(_, info)| info.identity == identity)
     }
 }
 

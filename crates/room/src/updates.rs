@@ -34,11 +34,19 @@ pub(crate) enum Urgency {
 #[derive(Debug)]
 pub(crate) struct PendingUpdates {
     changed: BTreeSet<MemberKey>,
-    departed: Vec<proto::ParticipantInfo>,
+    departed: Vec<Departed>,
     /// End of the interval whose burst is being used up.
     interval_end: Instant,
     burst: u32,
     departures_not_before: Instant,
+}
+
+/// The end of a session that others must hear of.
+#[derive(Debug)]
+struct Departed {
+    info: proto::ParticipantInfo,
+    /// A new session of the identity is announced after it: only clients that do not know identities need to hear of both.
+    replaced: bool,
 }
 
 impl PendingUpdates {
@@ -50,8 +58,14 @@ impl PendingUpdates {
         self.changed.remove(&member);
     }
 
-    fn take_departed(&mut self, identity: &str) -> Vec<proto::ParticipantInfo> {
-        self.departed.extract_if(.., |info| info.identity == identity).collect()
+    fn nobody_follows(&mut self, identity: &str) {
+        for departed in self.departed.iter_mut().filter(|departed| departed.info.identity == identity) {
+            departed.replaced = false;
+        }
+    }
+
+    fn take_departed(&mut self, identity: &str) -> Vec<Departed> {
+        self.departed.extract_if(.., |departed| departed.info.identity == identity).collect()
     }
 }
 
@@ -82,11 +96,10 @@ impl Room {
         }
         // An earlier session of the same identity whose end still waits to be told ends first.
         let info = self.info_of(subject);
-        let mut infos = self.updates.take_departed(&info.identity);
-        infos.push(info);
+        let departed = self.updates.take_departed(&info.identity);
         self.updates.forget(member);
         let to = if urgency == Urgency::NowWithSelf { self.audience() } else { self.audience_without(member) };
-        self.send_infos(to, infos);
+        self.send_changes(to, departed, vec![info]);
     }
 
     /// Announces that a member is gone. `replaced`: a visible new session of the same identity follows at once.
@@ -103,15 +116,12 @@ impl Room {
         }
         let info = departed.departed_info(reason);
         self.departures.record(now, info.clone());
-        if replaced {
-            let old_clients = self.members.values().filter(|member| member.protocol() < KNOWS_IDENTITY_REJOIN);
-            let to = old_clients.filter(|member| member.is_attached()).map(|member| member.key).collect();
-            self.send_infos(to, vec![info]);
-        } else if departed.is_publisher {
-            let to = self.audience();
-            self.send_infos(to, vec![info]);
-        } else {
-            self.updates.departed.push(info);
+        // It may go before it was announced itself: then nobody took the place of those before it.
+        self.updates.nobody_follows(&info.identity);
+        self.updates.departed.push(Departed { info, replaced });
+        if departed.is_publisher && !replaced {
+            self.flush_updates(now);
+        } else if !replaced {
             let at = self.updates.departures_not_before.max(now);
             self.agenda.set_no_later(Duty::Updates, at);
             if at <= now {
@@ -128,14 +138,16 @@ impl Room {
         let info = subject.departed_info(proto::DisconnectReason::UnknownReason);
         subject.touch();
         self.departures.record(now, info.clone());
+        self.updates.nobody_follows(&info.identity);
+        let departed = self.updates.take_departed(&info.identity);
         let to = self.audience_without(member);
-        self.send_infos(to, vec![info]);
+        self.send_changes(to, departed, vec![info]);
     }
 
     /// Announces everything that waits.
     pub(crate) fn flush_updates(&mut self, now: Instant) {
         self.agenda.cancel(Duty::Updates);
-        let mut infos = std::mem::take(&mut self.updates.departed);
+        let departed = std::mem::take(&mut self.updates.departed);
         let changed = std::mem::take(&mut self.updates.changed);
         if now >= self.updates.interval_end && !changed.is_empty() {
             self.updates.interval_end = now + self.settings.update_batch_interval;
@@ -143,9 +155,24 @@ impl Room {
         }
         self.updates.departures_not_before = now + self.settings.departure_batch_interval;
         let changed = changed.iter().filter_map(|key| self.members.get(key)).filter(|member| !member.is_hidden());
-        infos.extend(changed.map(|member| self.info_of(member)));
+        let infos = changed.map(|member| self.info_of(member)).collect();
         let to = self.audience();
-        self.send_infos(to, infos);
+        self.send_changes(to, departed, infos);
+    }
+
+    /// Sends who went and then who changed, so that a new session of an identity follows the end of the old one.
+    fn send_changes(&mut self, to: Vec<MemberKey>, departed: Vec<Departed>, infos: Vec<proto::ParticipantInfo>) {
+        if departed.iter().any(|departed| departed.replaced) {
+            let knows = |key: &MemberKey| {
+                self.members.get(key).is_some_and(|member| member.protocol() >= KNOWS_IDENTITY_REJOIN)
+            };
+            let (new, old): (Vec<_>, Vec<_>) = to.into_iter().partition(knows);
+            let gone = departed.iter().filter(|departed| !departed.replaced).map(|departed| departed.info.clone());
+            self.send_infos(new, gone.chain(infos.iter().cloned()).collect());
+            self.send_infos(old, departed.into_iter().map(|departed| departed.info).chain(infos).collect());
+        } else {
+            self.send_infos(to, departed.into_iter().map(|departed| departed.info).chain(infos).collect());
+        }
     }
 
     /// Sends infos in messages of limited size.

@@ -146,6 +146,32 @@ fn newest_session_of_an_identity_wins() {
 }
 
 #[test]
+fn many_reconnecting_viewers_are_collected() {
+    let mut stage = Stage::new();
+    let new = stage.enter("new client");
+    let old = stage.enter_as("old client", |joiner| joiner.client.protocol = 11);
+    for n in 0..50 {
+        stage.enter(&format!("viewer {n}"));
+    }
+    stage.advance(secs(10));
+    stage.clear();
+    for n in 0..50 {
+        stage.join(&format!("viewer {n}"));
+    }
+    stage.advance(secs(3));
+    for (key, ends) in [(new, 0), (old, 50)] {
+        let updates = stage.updates(key);
+        let (gone, here): (Vec<_>, Vec<_>) = updates.iter().partition(|info| info.state() == State::Disconnected);
+        assert_eq!((gone.len(), here.len()), (ends, 50));
+        for info in gone {
+            let at = |sid: &str| updates.iter().position(|info| info.sid == sid);
+            let again = here.iter().find(|it| it.identity == info.identity).unwrap();
+            assert!(at(&info.sid) < at(&again.sid), "the end of the old session comes first");
+        }
+    }
+}
+
+#[test]
 fn two_thousand_join_in_batches() {
     let mut stage = Stage::new();
     let ada = stage.enter("ada");
