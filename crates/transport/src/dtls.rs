@@ -9,7 +9,7 @@
 //! neither can be rewritten on its way. AES-256 costs 7 % more than AES-128 and is accepted for that.
 //! For the same reason we should be the *server* towards browsers: as a client we leave the choice to them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use dimpl::Dtls;
@@ -17,6 +17,14 @@ use dimpl::Dtls;
 use crate::certificate::TransportConfig;
 use crate::command::{DtlsRole, Fingerprint};
 use crate::srtp::SrtpProfile;
+
+/// Longest wait between retransmissions of a flight. The library doubles its wait without bound, so that at 30 % loss one
+/// handshake in a hundred would need more than twenty seconds; two datagrams a second hurt no network.
+const RETRANSMIT_WITHIN: Duration = Duration::from_millis(800);
+
+/// Waits longer than this mean that no timer runs: far above what doubling comes to within the time of a handshake, and
+/// below the library's idle interval and handshake time-out.
+const IDLE_WAIT: Duration = Duration::from_secs(2000 * 86_400);
 
 /// Room for one datagram or record. Peers send up to their path MTU; larger records get their own buffer.
 const RECORD_LEN: usize = 2048;
@@ -65,6 +73,11 @@ pub(crate) struct DtlsAssociation {
     /// The peer showed the certificate that was promised.
     verified: bool,
     connected: bool,
+    /// How far the library's clock is ahead of ours: waits beyond [`RETRANSMIT_WITHIN`] are skipped.
+    ahead: Duration,
+    /// When the library wants time, by its clock.
+    library_deadline: Instant,
+    /// The same by our clock, with the wait cut.
     deadline: Option<Instant>,
 }
 
@@ -73,7 +86,15 @@ impl DtlsAssociation {
     pub(crate) fn new(config: &TransportConfig, role: DtlsRole, expected: Fingerprint, now: Instant) -> Self {
         let mut dtls = Dtls::new_12(config.dtls.clone(), config.certificate.for_dtls(), now);
         dtls.set_active(role == DtlsRole::Client);
-        Self { dtls, expected, verified: false, connected: false, deadline: Some(now) }
+        Self {
+            dtls,
+            expected,
+            verified: false,
+            connected: false,
+            ahead: Duration::ZERO,
+            library_deadline: now,
+            deadline: Some(now),
+        }
     }
 
     /// The certificate the peer must show, or has shown.
@@ -88,13 +109,16 @@ impl DtlsAssociation {
 
     /// Takes a datagram of the peer. Drain afterwards.
     pub(crate) fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) -> Result<(), DtlsFailure> {
-        self.dtls.handle_timeout(now).map_err(|_| DtlsFailure::Protocol)?;
+        self.handle_timeout(now)?;
         self.dtls.handle_packet(datagram).map_err(|_| DtlsFailure::Protocol)
     }
 
     /// Advances timers. Drain afterwards.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), DtlsFailure> {
-        self.dtls.handle_timeout(now).map_err(|_| DtlsFailure::Protocol)
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.ahead = self.ahead.max(self.library_deadline.saturating_duration_since(now));
+        }
+        self.dtls.handle_timeout(now + self.ahead).map_err(|_| DtlsFailure::Protocol)
     }
 
     /// When [`DtlsAssociation::handle_timeout`] is wanted.
@@ -114,7 +138,7 @@ impl DtlsAssociation {
     }
 
     /// Hands out all that is pending. Nothing that depends on the peer's identity comes before it was verified.
-    pub(crate) fn drain(&mut self, mut output: impl FnMut(DtlsOutput<'_>)) -> Result<(), DtlsFailure> {
+    pub(crate) fn drain(&mut self, now: Instant, mut output: impl FnMut(DtlsOutput<'_>)) -> Result<(), DtlsFailure> {
         let mut small = [0; RECORD_LEN];
         let mut large = Vec::new();
         loop {
@@ -151,11 +175,22 @@ impl DtlsAssociation {
                 dimpl::Output::ApplicationData(data) if self.connected => output(DtlsOutput::Data(data)),
                 dimpl::Output::CloseNotify => return Err(DtlsFailure::Closed),
                 dimpl::Output::Timeout(deadline) => {
-                    self.deadline = Some(deadline);
+                    self.schedule(now, deadline);
                     return Ok(());
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Translates the library's deadline to our clock.
+    fn schedule(&mut self, now: Instant, library_deadline: Instant) {
+        let wait = library_deadline.saturating_duration_since(now + self.ahead);
+        if wait > IDLE_WAIT {
+            self.deadline = None;
+        } else if self.deadline.is_none() || library_deadline != self.library_deadline {
+            self.deadline = Some(now + wait.min(RETRANSMIT_WITHIN));
+        }
+        self.library_deadline = library_deadline;
     }
 }

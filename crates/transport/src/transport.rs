@@ -115,7 +115,7 @@ impl Transport {
                 self.liveness.expect(now);
             }
             TransportCommand::Send { channel, payload } => self.send(channel, &payload),
-            TransportCommand::Close => self.close(),
+            TransportCommand::Close => self.close(now),
         }
         self.progress(now);
     }
@@ -315,12 +315,12 @@ impl Transport {
         *counter += 1;
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, now: Instant) {
         if let (Some(dtls), Some(path)) = (&mut self.dtls, self.ice.selected()) {
             dtls.close();
             let outputs = &mut self.outputs;
             // The last words: whatever else is pending no longer matters.
-            let _ = dtls.drain(|output| {
+            let _ = dtls.drain(now, |output| {
                 if let DtlsOutput::Datagram(datagram) = output {
                     outputs.push_back(transmit(path, datagram));
                 }
@@ -403,7 +403,7 @@ impl Transport {
         };
         let (outputs, srtp, data, counters) = (&mut self.outputs, &mut self.srtp, &mut self.data, &mut self.counters);
         let mut keys_usable = true;
-        dtls.drain(|output| match output {
+        dtls.drain(now, |output| match output {
             DtlsOutput::Datagram(datagram) => outputs.push_back(transmit(path, datagram)),
             DtlsOutput::Keys(profile, material) => {
                 *srtp = SrtpSession::new(profile, material, remote.role).map(Box::new);
@@ -437,7 +437,7 @@ impl Transport {
         data.drain_packets(now, |packet| {
             if outcome.is_ok() {
                 outcome = dtls.send(packet).and_then(|()| {
-                    dtls.drain(|output| {
+                    dtls.drain(now, |output| {
                         if let DtlsOutput::Datagram(datagram) = output {
                             outputs.push_back(transmit(path, datagram));
                         }
