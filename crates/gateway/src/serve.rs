@@ -14,7 +14,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use livekit_protocol::DisconnectReason;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -101,7 +100,7 @@ pub async fn serve(gateway: Gateway, listeners: Vec<TcpListener>, stop: impl Fut
     drop(ended);
     stop.await;
     doors.shutdown().await;
-    gateway.0.node.shutdown(DisconnectReason::ServerShutdown).await;
+    gateway.0.node.shutdown().await;
     if timeout(STOP_GRACE, gateway.0.sockets.none_left()).await.is_err() {
         tracing::warn!(left = gateway.0.sockets.count(), "some clients did not take their last messages in time");
     }

@@ -1,0 +1,173 @@
+//! Reading the layers and laying them over each other. Each layer is checked by itself first, so that an error names
+//! the place it comes from.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::Deserialize as _;
+use serde_yaml_ng::{Mapping, Value};
+
+use super::Config;
+use crate::cli::ServeFlags;
+
+/// The file that is read if none is named and it exists.
+const FILE_DEFAULT: &str = "tutti.yaml";
+/// What the names of our environment variables begin with.
+const PREFIX: &str = "TUTTI_";
+/// Names the file.
+const FILE_VARIABLE: &str = "TUTTI_CONFIG";
+/// What clients and tests of the server find in the environment; not keys.
+const FOREIGN: [&str; 4] = ["TUTTI_BIN", "TUTTI_URL", "TUTTI_API_KEY", "TUTTI_API_SECRET"];
+/// Variables of the end-to-end tests.
+const FOREIGN_PREFIX: &str = "TUTTI_E2E";
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("cannot read {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The text names the key, the line and the column.
+    #[error("{path}: {reason}")]
+    File { path: PathBuf, reason: String },
+    #[error("environment variable {name}: {reason}")]
+    Variable { name: String, reason: String },
+    #[error("flags: {reason}")]
+    Flags { reason: String },
+    #[error("no API key: put `keys` into tutti.yaml, set TUTTI_KEYS__<name>=<secret>, or try --dev")]
+    NoKeys,
+}
+
+/// Lays all layers over each other.
+pub(super) fn load(
+    flags: &ServeFlags,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Config, ConfigError> {
+    let base = if flags.dev { Config::development() } else { Config::default() };
+    let mut tree = exposed(&base);
+    let variables = variables(environment)?;
+    let named = flags
+        .config
+        .clone()
+        .or_else(|| variables.iter().find(|(name, _)| name == FILE_VARIABLE).map(|(_, value)| PathBuf::from(value)));
+    if let Some(layer) = file(named.as_deref())? {
+        lay_over(&mut tree, layer);
+    }
+    for (name, value) in &variables {
+        if name == FILE_VARIABLE || FOREIGN.contains(&name.as_str()) || name.starts_with(FOREIGN_PREFIX) {
+            continue;
+        }
+        lay_over(&mut tree, variable(name, value)?);
+    }
+    lay_over(&mut tree, of_flags(flags)?);
+    let mut config = Config::deserialize(tree).map_err(|error| ConfigError::Flags { reason: error.to_string() })?;
+    config.dev = flags.dev;
+    Ok(config)
+}
+
+/// The tree of a configuration with its keys as they are, not hidden.
+fn exposed(config: &Config) -> Value {
+    let mut tree = serde_yaml_ng::to_value(config).unwrap_or_default();
+    let keys: Mapping =
+        config.keys.iter().map(|(name, secret)| (name.as_str().into(), secret.expose().into())).collect();
+    if let Value::Mapping(tree) = &mut tree {
+        tree.insert("keys".into(), keys.into());
+    }
+    tree
+}
+
+fn file(named: Option<&Path>) -> Result<Option<Value>, ConfigError> {
+    let path = named.unwrap_or(Path::new(FILE_DEFAULT));
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ConfigError::Read { path: path.to_owned(), source }),
+    };
+    of_text(&text).map_err(|reason| ConfigError::File { path: path.to_owned(), reason })
+}
+
+/// Reads the text of a file; `None` if it says nothing.
+pub(super) fn of_text(text: &str) -> Result<Option<Value>, String> {
+    let tree: Value = serde_yaml_ng::from_str(text).map_err(|error| error.to_string())?;
+    if tree.is_null() {
+        return Ok(None);
+    }
+    // Read from the text and not from the tree: this error knows the line.
+    serde_yaml_ng::from_str::<Config>(text).map_err(|error| error.to_string())?;
+    Ok(Some(tree))
+}
+
+/// Ours among the variables, in order.
+fn variables(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let mut variables = Vec::new();
+    for (name, value) in environment {
+        let Ok(name) = name.into_string() else { continue };
+        if !name.starts_with(PREFIX) {
+            continue;
+        }
+        let Ok(value) = value.into_string() else {
+            return Err(ConfigError::Variable { name, reason: "not UTF-8".to_owned() });
+        };
+        variables.push((name, value));
+    }
+    variables.sort();
+    Ok(variables)
+}
+
+/// The layer of one variable: `TUTTI_RTC__TCP_PORT=7881` is `rtc: {tcp_port: 7881}`. The value is YAML.
+fn variable(name: &str, value: &str) -> Result<Value, ConfigError> {
+    let error = |reason: String| ConfigError::Variable { name: name.to_owned(), reason };
+    let path = name.strip_prefix(PREFIX).unwrap_or(name);
+    let (section, rest) = path.split_once("__").map_or((path, None), |(section, rest)| (section, Some(rest)));
+    let section = section.to_lowercase();
+    let layer = match rest {
+        // Names of API keys keep their case, and a secret of digits is still a text.
+        Some(api_key) if section == "keys" => mapping(&section, mapping(api_key, value.into())),
+        _ => {
+            let parsed: Value = serde_yaml_ng::from_str(value).map_err(|cause| error(cause.to_string()))?;
+            let inner = rest.map_or(parsed.clone(), |rest| {
+                rest.rsplit("__").fold(parsed, |tree, key| mapping(&key.to_lowercase(), tree))
+            });
+            mapping(&section, inner)
+        }
+    };
+    Config::deserialize(layer.clone()).map_err(|cause| error(cause.to_string()))?;
+    Ok(layer)
+}
+
+fn of_flags(flags: &ServeFlags) -> Result<Value, ConfigError> {
+    serde_yaml_ng::to_value(flags).map_err(|error| ConfigError::Flags { reason: error.to_string() })
+}
+
+fn mapping(key: &str, value: Value) -> Value {
+    Mapping::from_iter([(Value::from(key), value)]).into()
+}
+
+/// Mappings are joined key by key; anything else takes the place of what was there.
+fn lay_over(tree: &mut Value, layer: Value) {
+    match (tree, layer) {
+        (Value::Mapping(tree), Value::Mapping(layer)) => {
+            for (key, value) in layer {
+                match tree.get_mut(&key) {
+                    Some(below) => lay_over(below, value),
+                    None => {
+                        tree.insert(key, value);
+                    }
+                }
+            }
+        }
+        (tree, layer) => *tree = layer,
+    }
+}
+
+/// The folder that a relative path of a test starts from.
+#[cfg(test)]
+pub(super) fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

@@ -1,0 +1,253 @@
+//! The typed configuration. Four layers, each above the one before: defaults (those of `--dev` if asked for), file,
+//! environment, flags. A key that nobody knows is an error that names the key and its place. Secrets never show.
+
+mod layers;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use tutti_media::MediaConfig;
+use tutti_token::{Keys, Secret};
+
+use crate::cli::ServeFlags;
+
+pub(crate) use layers::ConfigError;
+
+/// API key of development mode, as every tutorial of the protocol has it.
+pub(crate) const DEV_KEY: &str = "devkey";
+/// Its secret.
+pub(crate) const DEV_SECRET: &str = "secret";
+
+/// The whole tree. `deploy/tutti.sample.yaml` explains every key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Development mode; only the flag sets it.
+    #[serde(skip)]
+    pub(crate) dev: bool,
+    pub(crate) bind: Vec<IpAddr>,
+    pub(crate) port: u16,
+    pub(crate) data: PathBuf,
+    pub(crate) region: String,
+    pub(crate) keys: BTreeMap<String, Secret>,
+    pub(crate) log: Log,
+    pub(crate) http: Http,
+    pub(crate) rtc: Rtc,
+    pub(crate) rooms: Rooms,
+    pub(crate) limits: Limits,
+}
+
+/// Section `log`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    pub(crate) level: String,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Section `http`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Http {
+    pub(crate) demo: bool,
+    pub(crate) metrics: bool,
+    pub(crate) connections_max: usize,
+}
+
+/// Section `rtc`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Rtc {
+    pub(crate) bind: Vec<IpAddr>,
+    pub(crate) udp_port_base: u16,
+    pub(crate) tcp_port: Option<u16>,
+    pub(crate) node_ip: Vec<IpAddr>,
+    pub(crate) loopback: bool,
+    pub(crate) shards: usize,
+    pub(crate) shard_subscribers_max: usize,
+    pub(crate) pin: bool,
+    pub(crate) socket_buffer_bytes: usize,
+    pub(crate) ice_servers: Vec<IceServer>,
+}
+
+/// One entry of `rtc.ice_servers`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IceServer {
+    pub(crate) urls: Vec<String>,
+    #[serde(default)]
+    pub(crate) username: String,
+    #[serde(default)]
+    pub(crate) credential: Secret,
+}
+
+/// Section `rooms`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Rooms {
+    pub(crate) auto_create: bool,
+    pub(crate) rooms_max: usize,
+    pub(crate) max_participants: u32,
+    pub(crate) empty_timeout_s: u64,
+    pub(crate) departure_timeout_s: u64,
+    pub(crate) sync_streams: bool,
+    pub(crate) remote_unmute: bool,
+    pub(crate) codecs: Vec<String>,
+}
+
+/// Section `limits`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) room_name_bytes: usize,
+    pub(crate) identity_bytes: usize,
+    pub(crate) name_bytes: usize,
+    pub(crate) metadata_bytes: usize,
+    pub(crate) attributes_bytes: usize,
+    pub(crate) tracks: usize,
+    pub(crate) data_tracks: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            dev: false,
+            bind: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            port: 7880,
+            data: PathBuf::from("./data"),
+            region: String::new(),
+            keys: BTreeMap::new(),
+            log: Log::default(),
+            http: Http::default(),
+            rtc: Rtc::default(),
+            rooms: Rooms::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { demo: true, metrics: true, connections_max: 50_000 }
+    }
+}
+
+impl Default for Rtc {
+    fn default() -> Self {
+        let media = MediaConfig::default();
+        Self {
+            bind: Vec::new(),
+            udp_port_base: media.udp_port_base,
+            tcp_port: media.tcp_port,
+            node_ip: Vec::new(),
+            loopback: media.loopback,
+            shards: media.shards,
+            shard_subscribers_max: media.shard_subscribers_max,
+            pin: media.pin,
+            socket_buffer_bytes: media.socket_buffer_bytes,
+            ice_servers: Vec::new(),
+        }
+    }
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        let room = tutti_room::Settings::default();
+        Self {
+            auto_create: true,
+            rooms_max: 0,
+            max_participants: room.max_participants,
+            empty_timeout_s: room.empty_timeout.as_secs(),
+            departure_timeout_s: room.departure_timeout.as_secs(),
+            sync_streams: room.sync_streams,
+            remote_unmute: room.remote_unmute,
+            codecs: room.codecs,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let limits = tutti_room::Limits::default();
+        Self {
+            room_name_bytes: 256,
+            identity_bytes: limits.identity_bytes,
+            name_bytes: limits.name_bytes,
+            metadata_bytes: limits.metadata_bytes,
+            attributes_bytes: limits.attributes_bytes,
+            tracks: limits.tracks,
+            data_tracks: limits.data_tracks,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults of `--dev`: this machine only, a key that everybody knows.
+    fn development() -> Self {
+        Self {
+            dev: true,
+            bind: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            keys: BTreeMap::from([(DEV_KEY.to_owned(), Secret::new(DEV_SECRET))]),
+            rtc: Rtc { loopback: true, ..Rtc::default() },
+            ..Self::default()
+        }
+    }
+
+    /// The configuration in force for these flags, this environment and the file they name.
+    ///
+    /// # Errors
+    /// The first layer that cannot be read, with the key and its place.
+    pub(crate) fn load(flags: &ServeFlags) -> Result<Self, ConfigError> {
+        layers::load(flags, std::env::vars_os())
+    }
+
+    /// All keys.
+    pub(crate) fn keys(&self) -> Keys {
+        self.keys.iter().map(|(name, secret)| (name.clone(), secret.clone())).collect()
+    }
+
+    /// What the media plane is started with.
+    pub(crate) fn media(&self) -> MediaConfig {
+        let rtc = &self.rtc;
+        MediaConfig {
+            bind: if rtc.bind.is_empty() { self.bind.clone() } else { rtc.bind.clone() },
+            udp_port_base: rtc.udp_port_base,
+            tcp_port: rtc.tcp_port,
+            shards: rtc.shards,
+            advertised: rtc.node_ip.clone(),
+            shard_subscribers_max: rtc.shard_subscribers_max,
+            loopback: rtc.loopback,
+            pin: rtc.pin,
+            socket_buffer_bytes: rtc.socket_buffer_bytes,
+            ..MediaConfig::default()
+        }
+    }
+
+    /// As a file that could be loaded again, but for the secrets.
+    pub(crate) fn to_yaml(&self) -> String {
+        serde_yaml_ng::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! `tutti serve`: builds the node and its front door, runs them, stops them.
+
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+
+use livekit_protocol as proto;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tutti_cluster::{Node, NodeConfig};
+use tutti_gateway::{Gateway, Settings, listen, serve};
+use tutti_room::Limits;
+use tutti_signal::Facts;
+
+use crate::config::{Config, ConfigError, DEV_KEY};
+use crate::log;
+
+/// Version of the protocol's reference server whose behaviour clients may expect. They switch features by it, so it is
+/// not the version of this program (wire brief 1.9: strict semver, at least 1.8.0).
+const COMPATIBLE_VERSION: &str = "1.9.0";
+/// Number of the signalling protocol (wire brief 1.8).
+const PROTOCOL: i32 = 17;
+/// Shorter secrets can be guessed from a token.
+const SECRET_BYTES_MIN: usize = 32;
+/// Clients ping this often, seconds.
+const PING_INTERVAL_S: i32 = 5;
+/// Clients give up after this long without an answer, seconds.
+const PING_TIMEOUT_S: i32 = 15;
+
+/// Runs the server until it is told to stop.
+pub(crate) fn run(config: &Config) -> Result<(), Box<dyn Error>> {
+    log::start(&config.log)?;
+    if config.keys.is_empty() {
+        return Err(ConfigError::NoKeys.into());
+    }
+    raise_descriptor_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run_until_stopped(config))
+}
+
+async fn run_until_stopped(config: &Config) -> Result<(), Box<dyn Error>> {
+    // From here on signals are ours: one that comes while starting is not lost.
+    let stop = Stop::new()?;
+    let listeners = listen(&config.bind, config.port)?;
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+    let node = Node::start(node_config(config))?;
+    let gateway = Gateway::new(node, settings(config));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "started");
+    announce(config, &addresses);
+    serve(gateway, listeners, stop.requested()).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Says where the server is: one address.
+fn announce(config: &Config, addresses: &[SocketAddr]) {
+    let Some(first) = addresses.first() else { return };
+    let host = if first.ip().is_loopback() || first.ip().is_unspecified() {
+        "localhost".to_owned()
+    } else {
+        match first.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        }
+    };
+    println!("Tutti is ready: http://{host}:{}", first.port());
+    if config.dev {
+        println!("API key {DEV_KEY}, secret {}: for development only", crate::config::DEV_SECRET);
+        return;
+    }
+    for (api_key, secret) in &config.keys {
+        if secret.expose().len() < SECRET_BYTES_MIN {
+            tracing::warn!(api_key, "the secret is shorter than {SECRET_BYTES_MIN} bytes");
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        keys: config.keys(),
+        dev_key: config.dev.then(|| DEV_KEY.to_owned()),
+        demo: config.http.demo,
+        metrics: config.http.metrics,
+        connections_max: config.http.connections_max,
+        limits: limits(config),
+        room_name_bytes: config.limits.room_name_bytes,
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        identity_bytes: config.limits.identity_bytes,
+        name_bytes: config.limits.name_bytes,
+        metadata_bytes: config.limits.metadata_bytes,
+        attributes_bytes: config.limits.attributes_bytes,
+        tracks: config.limits.tracks,
+        data_tracks: config.limits.data_tracks,
+        ..Limits::default()
+    }
+}
+
+fn node_config(config: &Config) -> NodeConfig {
+    let rooms = &config.rooms;
+    let server_info = proto::ServerInfo {
+        edition: proto::server_info::Edition::Standard.into(),
+        version: COMPATIBLE_VERSION.to_owned(),
+        protocol: PROTOCOL,
+        region: config.region.clone(),
+        node_id: format!("ND_{:012x}", rand::random::<u64>() >> 16),
+        debug_info: concat!("tutti ", env!("CARGO_PKG_VERSION")).to_owned(),
+        agent_protocol: 1,
+    };
+    NodeConfig {
+        media: config.media(),
+        facts: Facts {
+            server_info,
+            ice_servers: config.rtc.ice_servers.iter().map(ice_server).collect(),
+            codecs: rooms.codecs.clone(),
+            ping_interval_s: PING_INTERVAL_S,
+            ping_timeout_s: PING_TIMEOUT_S,
+        },
+        room: tutti_room::Settings {
+            empty_timeout: std::time::Duration::from_secs(rooms.empty_timeout_s),
+            departure_timeout: std::time::Duration::from_secs(rooms.departure_timeout_s),
+            max_participants: rooms.max_participants,
+            sync_streams: rooms.sync_streams,
+            remote_unmute: rooms.remote_unmute,
+            codecs: rooms.codecs.clone(),
+            limits: limits(config),
+            ..tutti_room::Settings::default()
+        },
+        auto_create: rooms.auto_create,
+        rooms_max: rooms.rooms_max,
+    }
+}
+
+fn ice_server(server: &crate::config::IceServer) -> proto::IceServer {
+    proto::IceServer {
+        urls: server.urls.clone(),
+        username: server.username.clone(),
+        credential: server.credential.expose().to_owned(),
+    }
+}
+
+/// Every client is a descriptor; the system's usual limit is made for programs that have few.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Stop {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Ends at the first signal. The second one ends the process at once.
+    async fn requested(mut self) {
+        self.next().await;
+        tracing::info!("stopping; a second signal stops at once");
+        tokio::spawn(async move {
+            self.next().await;
+            std::process::exit(1);
+        });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

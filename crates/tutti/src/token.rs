@@ -1,0 +1,62 @@
+//! `tutti token`: prints an access token.
+
+use std::error::Error;
+use std::time::SystemTime;
+
+use tutti_token::{Claims, Keys, Kind, Secret, VideoGrants};
+
+use crate::cli::{KindFlag, ServeFlags, TokenFlags};
+use crate::config::{Config, ConfigError};
+
+pub(crate) fn run(flags: &TokenFlags) -> Result<(), Box<dyn Error>> {
+    let (keys, api_key) = key(flags)?;
+    println!("{}", keys.sign(&api_key, &claims(flags), SystemTime::now(), flags.ttl)?);
+    Ok(())
+}
+
+/// The keys to sign with, and the name of the one to take.
+fn key(flags: &TokenFlags) -> Result<(Keys, String), ConfigError> {
+    if let (Some(api_key), Some(secret)) = (&flags.api_key, &flags.api_secret) {
+        return Ok((Keys::one(api_key, Secret::new(secret)), api_key.clone()));
+    }
+    let serve = ServeFlags { dev: flags.dev, config: flags.config.clone(), ..Default::default() };
+    let keys = Config::load(&serve)?.keys();
+    let dev_key = flags.dev.then_some(crate::config::DEV_KEY);
+    let api_key = flags.api_key.as_deref().or(dev_key).or_else(|| keys.names().next()).ok_or(ConfigError::NoKeys)?;
+    let api_key = api_key.to_owned();
+    Ok((keys, api_key))
+}
+
+fn claims(flags: &TokenFlags) -> Claims {
+    Claims {
+        sub: flags.identity.clone(),
+        name: flags.name.clone(),
+        metadata: flags.metadata.clone(),
+        attributes: flags.attributes.iter().cloned().collect(),
+        kind: match flags.kind {
+            KindFlag::Standard => Kind::Standard,
+            KindFlag::Ingress => Kind::Ingress,
+            KindFlag::Egress => Kind::Egress,
+            KindFlag::Sip => Kind::Sip,
+            KindFlag::Agent => Kind::Agent,
+            KindFlag::Connector => Kind::Connector,
+            KindFlag::Bridge => Kind::Bridge,
+        },
+        video: VideoGrants {
+            room_join: true,
+            room: flags.room.clone(),
+            room_create: flags.room_create,
+            room_list: flags.room_list,
+            room_admin: flags.room_admin,
+            can_publish: flags.can_publish,
+            can_subscribe: flags.can_subscribe,
+            can_publish_data: flags.can_publish_data,
+            can_publish_sources: flags.can_publish_sources.clone(),
+            can_update_own_metadata: flags.can_update_own_metadata,
+            hidden: flags.hidden,
+            recorder: flags.recorder,
+            ..VideoGrants::default()
+        },
+        ..Claims::default()
+    }
+}
