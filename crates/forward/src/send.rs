@@ -304,16 +304,25 @@ impl SendTrack {
         if !self.runs.is_newer(slot.index) {
             return self.forward_late(now, source);
         }
-        let route = self.routes.get(slot.format);
-        if slot.is_padding() || route.is_none() {
-            self.runs.skip(layer, slot.index, &self.rewrite());
+        let missing = self.runs.gap_before(slot.index);
+        if slot.is_padding() || self.routes.get(slot.format).is_none() {
+            self.runs.keep_gap(layer, slot.index, &self.rewrite());
+            self.note_missing(source, missing);
+            self.runs.skip(slot.index);
             self.counters.unusable += u64::from(!slot.is_padding());
             return None;
         }
+        self.timeline.advance(self.origin(source), slot.timestamp, slot.arrival);
+        let before = self.selector.selection();
         let admitted = self.selector.decide(layers, layer, slot);
         let rewrite = self.rewrite();
+        if missing > 0 {
+            // Of a frame that has its numbers already, be it left out or forwarded, nothing may come in another way.
+            let selection = rewrite.selection.lower(before);
+            self.runs.keep_gap(layer, slot.index, &Rewrite { selection, ..rewrite });
+        }
         if !admitted {
-            self.runs.skip(layer, slot.index, &rewrite);
+            self.runs.skip(slot.index);
             if let Some((descriptor, _)) = &slot.frame.vp8 {
                 self.vp8.dropped(descriptor);
             }
@@ -321,7 +330,6 @@ impl SendTrack {
             return None;
         }
         let out = self.runs.take(layer, slot.index, &rewrite);
-        self.timeline.forwarded(self.origin(source), slot.timestamp, slot.arrival);
         if let Some((descriptor, _)) = &slot.frame.vp8 {
             self.vp8.forwarded(descriptor);
         }
@@ -329,6 +337,18 @@ impl SendTrack {
             self.frame_numbers.forwarded(targets.frame_number);
         }
         self.send_first(now, source, out, &rewrite)
+    }
+
+    /// A packet that belongs to no frame came in order. What is missing before it may be frames that still come: a
+    /// switch leaves room for them.
+    fn note_missing(&mut self, source: Source<'_>, missing: u64) {
+        let slot = source.slot;
+        if missing > 0 {
+            self.vp8.missing(missing);
+            if self.timeline.is_plausible(slot.timestamp) {
+                self.timeline.advance(self.origin(source), slot.timestamp, slot.arrival);
+            }
+        }
     }
 
     /// A packet that comes after later ones: it takes the number that was kept for it. If it is not wanted, padding

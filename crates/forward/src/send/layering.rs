@@ -230,19 +230,33 @@ impl SendTrack {
             return;
         }
         let candidates = layers.all().filter(|&layer| self.is_nearer(layers, layer));
-        // What was sent already is not sent once more.
-        let sent = self.timeline.newest_arrival();
         let nearest = candidates
-            .filter(|&layer| young_key_frame(now, layers, layer, sent).is_some())
+            .filter(|&layer| self.young_key_frame(now, layers, layer).is_some())
             .min_by_key(|&layer| distance(layers, wanted, layer));
         if let Some(layer) = nearest
-            && let Some(index) = young_key_frame(now, layers, layer, sent)
+            && let Some(index) = self.young_key_frame(now, layers, layer)
             && let Some(slot) = layers.slot(PacketAt { layer, index })
             && self.may_switch(Source { layers, layer, slot })
         {
             self.switch(now, Source { layers, layer, slot });
             self.catch_up = Some(CatchUp { first: index, since: now });
         }
+    }
+
+    /// First packet of the newest key frame of `layer`, if it is young, later than all that was sent, and everything
+    /// behind it is there.
+    fn young_key_frame(&self, now: Instant, layers: &Layers, layer: LayerIndex) -> Option<u64> {
+        let index = layers.generation(layer).key_frame?;
+        let newest = layers.newest(layer)?;
+        let slot = layers.slot(PacketAt { layer, index })?;
+        let young = now.saturating_duration_since(slot.arrival) <= KEY_FRAME_AGE_MAX && newest - index <= CATCH_UP_MAX;
+        let later = match self.timeline.newest() {
+            Some((last, _)) if last == layer => self.runs.is_newer(index),
+            Some((_, arrival)) => arrival < slot.arrival,
+            None => true,
+        };
+        let whole = || (index..=newest).all(|index| layers.slot(PacketAt { layer, index }).is_some());
+        (young && later && whole()).then_some(index)
     }
 
     /// Asks for the key frame that the next switch takes, unless that was done.
@@ -300,17 +314,4 @@ fn distance(layers: &Layers, wanted: LayerIndex, layer: LayerIndex) -> Option<u8
 fn is_arriving(now: Instant, layers: &Layers, layer: LayerIndex) -> bool {
     let index = layers.generation(layer).key_frame.filter(|&index| layers.newest(layer) == Some(index));
     index.and_then(|index| layers.slot(PacketAt { layer, index })).is_some_and(|slot| slot.arrival == now)
-}
-
-/// First packet of the newest key frame of `layer`, if it is young, arrived after `sent`, and everything behind it is
-/// there.
-fn young_key_frame(now: Instant, layers: &Layers, layer: LayerIndex, sent: Option<Instant>) -> Option<u64> {
-    let index = layers.generation(layer).key_frame?;
-    let newest = layers.newest(layer)?;
-    let slot = layers.slot(PacketAt { layer, index })?;
-    let young = now.saturating_duration_since(slot.arrival) <= KEY_FRAME_AGE_MAX
-        && newest - index <= CATCH_UP_MAX
-        && sent.is_none_or(|sent| sent < slot.arrival);
-    let whole = || (index..=newest).all(|index| layers.slot(PacketAt { layer, index }).is_some());
-    (young && whole()).then_some(index)
 }

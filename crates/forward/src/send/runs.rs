@@ -91,7 +91,20 @@ impl Runs {
         index > self.newest
     }
 
-    /// Numbers the next packet in order.
+    /// Packets missing between all that was seen and `index`, which is newer.
+    pub(super) const fn gap_before(&self, index: u64) -> u64 {
+        index - self.newest - 1
+    }
+
+    /// Keeps numbers for the packets missing before `index`, which is newer than all that was seen.
+    pub(super) fn keep_gap(&mut self, layer: LayerIndex, index: u64, rewrite: &Rewrite) {
+        if index > self.newest + 1 {
+            self.reserve(layer, index - 1, rewrite);
+            self.newest = index - 1;
+        }
+    }
+
+    /// Numbers the next packet in order, before which nothing is missing.
     pub(super) fn take(&mut self, layer: LayerIndex, index: u64, rewrite: &Rewrite) -> u64 {
         self.reserve(layer, index, rewrite);
         self.newest = index;
@@ -100,11 +113,8 @@ impl Runs {
         out
     }
 
-    /// The next packet in order is not forwarded. What is missing before it keeps its numbers.
-    pub(super) fn skip(&mut self, layer: LayerIndex, index: u64, rewrite: &Rewrite) {
-        if index > self.newest + 1 {
-            self.reserve(layer, index - 1, rewrite);
-        }
+    /// The next packet in order, before which nothing is missing, is not forwarded.
+    pub(super) const fn skip(&mut self, index: u64) {
         self.newest = index;
         self.closed = true;
     }

@@ -43,6 +43,16 @@ impl Selection {
         }
     }
 
+    /// The lower of two selections of one stream.
+    pub(super) fn lower(self, other: Self) -> Self {
+        let by_target = if (other.spatial, other.temporal) < (self.spatial, self.temporal) { other } else { self };
+        Self {
+            spatial: self.spatial.min(other.spatial),
+            temporal: self.temporal.min(other.temporal),
+            target: by_target.target,
+        }
+    }
+
     /// Whether the packet ends the picture as the subscriber sees it, its highest layer being the last forwarded one.
     pub(super) fn ends_picture(&self, slot: &PacketSlot) -> bool {
         slot.marker || (Filter::of(slot) != Filter::None && slot.frame.end && slot.frame.spatial == self.spatial)

@@ -49,7 +49,7 @@ impl Timeline {
         self.offset
     }
 
-    /// A timestamp for a packet without media: the newest one sent.
+    /// A timestamp for a packet without media: the newest one.
     pub(super) fn idle(&self) -> RtpTimestamp {
         self.last.map_or(RtpTimestamp(self.offset), |last| last.outgoing)
     }
@@ -59,9 +59,9 @@ impl Timeline {
         self.last.map(|last| last.origin.rate_hz)
     }
 
-    /// When the newest packet sent had arrived.
-    pub(super) fn newest_arrival(&self) -> Option<Instant> {
-        self.last.map(|last| last.arrival)
+    /// The stream of the newest picture, and when it arrived.
+    pub(super) fn newest(&self) -> Option<(LayerIndex, Instant)> {
+        self.last.map(|last| (last.origin.layer, last.arrival))
     }
 
     /// Packets come from `origin` from now on; the first is from `timestamp` and arrived at `arrival`.
@@ -88,8 +88,15 @@ impl Timeline {
         Some(origin.clock?.capture_ticks(timestamp, origin.rate_hz) - before)
     }
 
-    /// A packet in order was forwarded.
-    pub(super) fn forwarded(&mut self, origin: Origin, timestamp: RtpTimestamp, arrival: Instant) {
+    /// Whether `timestamp` lies less than a second ahead of the newest one: that of padding may be anything.
+    pub(super) fn is_plausible(&self, timestamp: RtpTimestamp) -> bool {
+        self.last.is_some_and(|last| {
+            u32::try_from(timestamp.distance_from(last.incoming)).is_ok_and(|step| step < last.origin.rate_hz)
+        })
+    }
+
+    /// The next packet in order came, be it forwarded or not: late ones before it are older than what follows.
+    pub(super) fn advance(&mut self, origin: Origin, timestamp: RtpTimestamp, arrival: Instant) {
         let outgoing = timestamp.add(self.offset);
         // Packets of one picture, and late ones, leave the reference where it is.
         if self.last.is_none_or(|last| last.origin != origin || outgoing.is_newer_than(last.outgoing)) {

@@ -45,8 +45,10 @@ impl Offsets {
 #[derive(Debug, Default)]
 pub(super) struct Vp8Numbers {
     offsets: Offsets,
-    /// The newest descriptor sent.
+    /// The highest numbers given away: to the newest frame, or to a missing one before it that may still come.
     last: Option<Descriptor>,
+    /// Packets missing since then, each of which may be a frame that still comes.
+    missing: u8,
     /// Picture id, as the publisher numbers it, of the newest frame that was not forwarded.
     dropped: Option<u16>,
 }
@@ -61,11 +63,12 @@ impl Vp8Numbers {
     pub(super) fn switch(&mut self, first: &Descriptor) {
         self.dropped = None;
         let Some(last) = self.last else { return };
+        let ahead = 1 + std::mem::take(&mut self.missing);
         if let (Some(last), Some(first)) = (last.picture_id, first.picture_id) {
-            self.offsets.picture_id = last.value().wrapping_add(1).wrapping_sub(first.value());
+            self.offsets.picture_id = last.value().wrapping_add(ahead.into()).wrapping_sub(first.value());
         }
         if let (Some(last), Some(first)) = (last.tl0_pic_idx, first.tl0_pic_idx) {
-            self.offsets.tl0_pic_idx = last.wrapping_add(1).wrapping_sub(first);
+            self.offsets.tl0_pic_idx = last.wrapping_add(ahead).wrapping_sub(first);
         }
         if let (Some(last), Some(first)) = (last.key_index, first.key_index) {
             self.offsets.key_index = last.wrapping_add(1).wrapping_sub(first) & KEY_INDEX_MASK;
@@ -75,6 +78,12 @@ impl Vp8Numbers {
     /// The next packet in order was forwarded.
     pub(super) fn forwarded(&mut self, descriptor: &Descriptor) {
         self.last = Some(self.offsets.apply(descriptor));
+        self.missing = 0;
+    }
+
+    /// Packets are missing before one that belongs to no frame.
+    pub(super) fn missing(&mut self, count: u64) {
+        self.missing = self.missing.saturating_add(count.min(100) as u8).min(100);
     }
 
     /// The next packet in order was not forwarded: its frame takes no picture id.
@@ -84,6 +93,9 @@ impl Vp8Numbers {
             self.dropped = id;
             self.offsets.picture_id = self.offsets.picture_id.wrapping_sub(1);
         }
+        // The frame before it, be it missing, has the number that this one has now.
+        self.last = Some(self.offsets.apply(descriptor));
+        self.missing = 0;
     }
 }
 

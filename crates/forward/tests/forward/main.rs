@@ -1,6 +1,9 @@
 //! Tracks through the crate from end to end, on a virtual clock: one module for each behaviour.
 
+mod audio;
 mod forwarding;
+mod random;
+mod reports;
 mod simulcast;
 mod support;
 mod svc;

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 pub mod camera;
+pub mod microphone;
 pub mod subscriber;
 pub mod svc;
 
