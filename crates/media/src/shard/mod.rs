@@ -29,6 +29,8 @@ mod relay;
 mod reports;
 mod sources;
 mod subscription;
+#[cfg(test)]
+mod tests;
 mod track;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -26,9 +26,20 @@ pub struct Arrived {
     pub payload: Vec<u8>,
 }
 
+/// How a client is reached, and what it opens.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    pub address: SocketAddr,
+    pub server: SocketAddr,
+    pub protocol: Protocol,
+    /// It opens the data channels.
+    pub channels: bool,
+}
+
 pub struct Client {
     pub id: TransportId,
     pub address: SocketAddr,
+    protocol: Protocol,
     pub rtc: Rtc,
     pub deadline: Instant,
     pub arrived: Vec<Arrived>,
@@ -39,18 +50,12 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(
-        now: Instant,
-        id: TransportId,
-        address: SocketAddr,
-        server: SocketAddr,
-        ice: &IceCredentials,
-        fingerprint: Fingerprint,
-        channels: bool,
-    ) -> Self {
+    pub fn new(now: Instant, id: TransportId, way: Way, ice: &IceCredentials, fingerprint: Fingerprint) -> Self {
+        let Way { address, server, protocol, channels } = way;
         let mut rtc = RtcConfig::new().set_rtp_mode(true).build(now);
-        rtc.add_local_candidate(Candidate::host(address, "udp").expect("candidate"));
-        rtc.add_remote_candidate(Candidate::host(server, "udp").expect("candidate"));
+        let name = if protocol == Protocol::Udp { "udp" } else { "tcp" };
+        rtc.add_local_candidate(Candidate::host(address, name).expect("candidate"));
+        rtc.add_remote_candidate(Candidate::host(server, name).expect("candidate"));
         let mut api = rtc.direct_api();
         api.set_remote_fingerprint(str0m::crypto::Fingerprint {
             hash_func: "sha-256".into(),
@@ -73,6 +78,7 @@ impl Client {
         let mut client = Self {
             id,
             address,
+            protocol,
             rtc,
             deadline: now,
             arrived: Vec::new(),
@@ -142,7 +148,7 @@ impl Client {
     }
 
     pub fn receive(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
-        let received = Receive::new(Protocol::Udp, source, self.address, bytes).expect("a known protocol");
+        let received = Receive::new(self.protocol, source, self.address, bytes).expect("a known protocol");
         self.rtc.handle_input(Input::Receive(now, received)).expect("input");
         self.drain_rtc();
     }

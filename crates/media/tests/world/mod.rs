@@ -5,14 +5,16 @@ mod check;
 mod client;
 mod media;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 pub use check::*;
-pub use client::{Arrived, Client};
+pub use client::{Arrived, Client, Way};
 pub use media::*;
+use str0m::net::Protocol;
 use tutti_forward::{ForwardCommand, ForwardEvent, LayerTarget, SubscriptionKey, TrackKey};
 use tutti_media::plane::{Routing, ufrag_prefix};
 use tutti_media::shard::{Flushed, SendBatch, ShardConfig, ShardCore};
@@ -28,6 +30,23 @@ const DELAY: Duration = Duration::from_millis(10);
 static CONFIG: LazyLock<Arc<TransportConfig>> = LazyLock::new(|| {
     Arc::new(TransportConfig::new(Certificate::generate().expect("certificate")).expect("configuration"))
 });
+
+thread_local! {
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the thread is inside a shard, so that an allocator knows whose allocation it is.
+pub fn is_watched() -> bool {
+    WATCHED.with(Cell::get)
+}
+
+/// Runs something of a shard.
+fn watched<R>(work: impl FnOnce() -> R) -> R {
+    WATCHED.with(|watched| watched.set(true));
+    let result = work();
+    WATCHED.with(|watched| watched.set(false));
+    result
+}
 
 /// A datagram on its way.
 pub struct Flight {
@@ -110,7 +129,8 @@ impl World {
             pwd: format!("password-of-the-client-{number:04}"),
         };
         let address = SocketAddr::from((Ipv4Addr::new(10, 1, (number >> 8) as u8, number as u8), 5000));
-        let mut client = Client::new(self.now, id, address, shard_address(shard), &ice, CONFIG.fingerprint(), channels);
+        let way = Way { address, server: shard_address(shard), protocol: Protocol::Udp, channels };
+        let mut client = Client::new(self.now, id, way, &ice, CONFIG.fingerprint());
         let open = OpenTransport { ice, ice_lite: true, open_channels: Vec::new() };
         self.command(MediaCommand::Transport { shard, id, command: TransportCommand::Open(Box::new(open)) });
         let remote = RemoteParameters {
@@ -155,7 +175,7 @@ impl World {
     pub fn command(&mut self, command: MediaCommand) {
         let now = self.now;
         for (shard, command) in self.routing.route(command).expect("routed") {
-            self.shards[usize::from(shard)].handle_command(now, command);
+            watched(|| self.shards[usize::from(shard)].handle_command(now, command));
         }
         self.settle();
     }
@@ -236,8 +256,10 @@ impl World {
             let now = self.now;
             for shard in &mut self.shards {
                 if shard.poll_timeout().is_some_and(|due| due <= now) {
-                    shard.handle_timeout(now);
-                    shard.handle_links(now);
+                    watched(|| {
+                        shard.handle_timeout(now);
+                        shard.handle_links(now);
+                    });
                 }
             }
             for client in &mut self.clients {
@@ -255,7 +277,7 @@ impl World {
             if flight.from_client {
                 let shard = usize::from(flight.destination.port() - shard_address(0).port());
                 let path = Path { proto: Proto::Udp, remote: flight.source, local: flight.destination };
-                self.shards[shard].handle_datagram(self.now, path, &mut flight.bytes);
+                watched(|| self.shards[shard].handle_datagram(self.now, path, &mut flight.bytes));
             } else if let Some(client) = self.clients.iter_mut().find(|client| client.address == flight.destination) {
                 client.receive(self.now, flight.source, &flight.bytes);
             }
@@ -268,7 +290,7 @@ impl World {
             let mut moved = false;
             for shard in 0..self.shards.len() {
                 loop {
-                    let flushed = self.shards[shard].flush(self.now, &mut self.batch);
+                    let flushed = watched(|| self.shards[shard].flush(self.now, &mut self.batch));
                     for (path, bytes) in self.batch.datagrams() {
                         moved = true;
                         let flight = Flight {
@@ -292,7 +314,7 @@ impl World {
                 }
                 while let Some(other) = self.shards[shard].poll_wake() {
                     moved = true;
-                    while self.shards[usize::from(other)].handle_links(self.now) {}
+                    while watched(|| self.shards[usize::from(other)].handle_links(self.now)) {}
                 }
             }
             for client in &mut self.clients {

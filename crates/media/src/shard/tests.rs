@@ -1,0 +1,103 @@
+//! What needs a look inside: a panic ends the peer that it happened to, and the tables forget it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tutti_transport::{
+    Certificate, IceCredentials, LocalAddresses, OpenTransport, Proto, TransportCommand, TransportConfig,
+    TransportEvent, TransportId,
+};
+
+use super::demux::{Demux, Known};
+use super::ids::PeerIndex;
+use super::{ShardCommand, ShardConfig, ShardCore};
+use crate::command::MediaEvent;
+
+fn core() -> (ShardCore, Instant) {
+    let now = Instant::now();
+    let certificate = Certificate::generate().expect("certificate");
+    let transport = Arc::new(TransportConfig::new(certificate).expect("configuration"));
+    let config = ShardConfig { shard: 0, transport, local: LocalAddresses::default(), seed: [1; 32] };
+    (ShardCore::new(config, now), now)
+}
+
+fn open(core: &mut ShardCore, now: Instant, index: u32) -> TransportId {
+    let id = TransportId::new(1, index);
+    let ice = IceCredentials { ufrag: format!("0000abcd{index:04}"), pwd: "p".repeat(24) };
+    let open = OpenTransport { ice, ice_lite: true, open_channels: Vec::new() };
+    core.handle_command(now, ShardCommand::Transport { id, command: TransportCommand::Open(Box::new(open)) });
+    id
+}
+
+#[test]
+fn a_panic_ends_the_peer_it_happened_to() {
+    let (mut core, now) = core();
+    let (first, second) = (open(&mut core, now, 1), open(&mut core, now, 2));
+    let index = core.peers_by_id[&first];
+    core.guarded(now, |core| {
+        core.blame = Some(index);
+        panic!("a fault in the middle of a peer");
+    });
+    let metrics = core.metrics();
+    assert_eq!((metrics.panics, metrics.transports), (1, 1));
+    assert!(core.peers_by_id.contains_key(&second));
+    assert_eq!(core.demux.by_ufrag("0000abcd0001"), None);
+    let event = std::iter::from_fn(|| core.poll_event()).find_map(|event| match event {
+        MediaEvent::Transport { id, event: TransportEvent::Failed { .. } } => Some(id),
+        _ => None,
+    });
+    assert_eq!(event, Some(first));
+
+    // Outside of any peer, nobody is ended.
+    core.guarded(now, |_| panic!("a fault of nobody"));
+    assert_eq!((core.metrics().panics, core.metrics().transports), (2, 1));
+}
+
+#[test]
+fn addresses_go_with_proof_and_stay_bounded() {
+    let mut demux = Demux::default();
+    let (mut first, mut second) = (Known::default(), Known::default());
+    let (a, b) = (PeerIndex(1), PeerIndex(2));
+    let source = |port: u16| (Proto::Udp, SocketAddr::from(([10, 0, 0, 9], port)));
+    for port in 1..=20 {
+        demux.bind(&mut first, a, source(port), Some(source(1)));
+    }
+    // The selected one stayed, the oldest others went.
+    assert_eq!(demux.by_address(&source(1)), Some(a));
+    assert_eq!((1..=20).filter(|&port| demux.by_address(&source(port)).is_some()).count(), 8);
+    // What we only expect takes nothing away; proof does.
+    demux.expect(&mut second, b, source(20), None);
+    assert_eq!(demux.by_address(&source(20)), Some(a));
+    demux.bind(&mut second, b, source(20), None);
+    assert_eq!(demux.by_address(&source(20)), Some(b));
+    // Leaving takes only what is still one's own.
+    demux.remove(first, a);
+    assert_eq!(demux.by_address(&source(1)), None);
+    assert_eq!(demux.by_address(&source(20)), Some(b));
+}
+
+#[test]
+fn names_change_with_an_ice_restart() {
+    let mut demux = Demux::default();
+    let (mut first, mut second) = (Known::default(), Known::default());
+    let (a, b) = (PeerIndex(1), PeerIndex(2));
+    let lead = |demux: &Demux| ["one", "two", "three"].map(|name| demux.by_ufrag(name).map(|peer| peer.0));
+    // (names of a, where the names lead)
+    let steps: [(&[&str], [Option<u32>; 3]); 5] = [
+        (&["one"], [Some(1), None, None]),
+        (&["one"], [Some(1), None, None]),
+        (&["two", "one"], [Some(1), Some(1), None]),
+        (&["two"], [None, Some(1), None]),
+        (&["three"], [None, None, Some(1)]),
+    ];
+    for (names, expected) in steps {
+        demux.name(&mut first, a, names.iter().copied());
+        assert_eq!(lead(&demux), expected, "{names:?}");
+    }
+    // A name has one owner.
+    demux.name(&mut second, b, ["three"].into_iter());
+    assert_eq!(lead(&demux), [None, None, Some(1)]);
+    demux.remove(first, a);
+    assert_eq!(lead(&demux), [None, None, None]);
+}
