@@ -128,3 +128,24 @@ fn hiding_and_showing() {
     assert!(again.participants[0].version > update.participants[0].version);
     assert_eq!(again.participants[0].tracks.len(), 1);
 }
+
+#[test]
+fn hidden_data_tracks_are_nobodys() {
+    let mut stage = Stage::new();
+    let ada = stage.enter("ada");
+    let bea = stage.enter_as("bea", |joiner| joiner.auto_subscribe_data_track = true);
+    let track = proto::PublishDataTrackRequest { pub_handle: 1, name: "one".into(), ..Default::default() };
+    stage.handle(ada, Request::PublishDataTrack(track));
+    stage.clear();
+    let mut handles = |permission| {
+        stage.admin(set("ada", permission)).unwrap();
+        let messages = stage.messages(bea).into_iter();
+        let maps = messages.filter_map(|it| match it {
+            Message::DataTrackSubscriberHandles(it) => Some(it.sub_handles.len()),
+            _ => None,
+        });
+        maps.collect::<Vec<_>>()
+    };
+    assert_eq!(handles(proto::ParticipantPermission { hidden: true, ..rights() }), [0]);
+    assert_eq!(handles(rights()), [1]);
+}

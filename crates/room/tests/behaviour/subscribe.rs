@@ -221,39 +221,46 @@ fn without_a_common_codec() {
     assert_eq!(stage.subscribes(bea).len(), 1, "but when asked for");
 }
 
+/// A track in VP9 with VP8 on demand.
+fn publish_with_backup(stage: &mut Stage, key: MemberKey) -> (Published, proto::AddTrackRequest) {
+    let mut request = stage.track_request(Camera);
+    request.simulcast_codecs[0].codec = "vp9".into();
+    request.simulcast_codecs.push(proto::SimulcastCodec { codec: "vp8".into(), ..Default::default() });
+    let camera = stage.add_track(key, request.clone()).unwrap();
+    stage.negotiate(key, camera.number, "0", "video/VP9");
+    (camera, request)
+}
+
+/// The codecs of the last demand, with how many qualities of each are wanted.
+fn demand(stage: &mut Stage, key: MemberKey) -> Option<Vec<(String, usize)>> {
+    let messages = stage.messages(key).into_iter();
+    let mut updates = messages.filter_map(|message| match message {
+        Message::SubscribedQualityUpdate(update) => Some(update.subscribed_codecs),
+        _ => None,
+    });
+    let enabled = |codec: &proto::SubscribedCodec| {
+        (codec.codec.clone(), codec.qualities.iter().filter(|quality| quality.enabled).count())
+    };
+    updates.next_back().map(|codecs| codecs.iter().map(enabled).collect())
+}
+
 #[test]
 fn backup_codec_is_asked_for_and_offered() {
     let mut stage = Stage::new();
     let ada = stage.enter("ada");
-    let mut request = stage.track_request(Camera);
-    request.simulcast_codecs[0].codec = "vp9".into();
-    request.simulcast_codecs.push(proto::SimulcastCodec { codec: "vp8".into(), ..Default::default() });
-    let camera = stage.add_track(ada, request.clone()).unwrap();
-    stage.negotiate(ada, camera.number, "0", "video/VP9");
+    let (camera, request) = publish_with_backup(&mut stage, ada);
     let (bea, cai) = (stage.enter("bea"), stage.enter("cai"));
     let number = stage.subscribes(bea)[0].subscription;
     stage.clear();
     stage.handle(bea, Request::SubscriptionFailed(number, SubscriptionError::SeCodecUnsupported));
-    let asked = stage.messages(ada).into_iter().find_map(|message| match message {
-        Message::SubscribedQualityUpdate(update) => Some(update.subscribed_codecs),
-        _ => None,
-    });
-    let enabled: Vec<_> = asked
-        .unwrap()
-        .iter()
-        .map(|codec| (codec.codec.clone(), codec.qualities.iter().filter(|quality| quality.enabled).count()))
-        .collect();
-    assert_eq!(enabled, [("vp9".to_owned(), 3), ("vp8".to_owned(), 3)]);
+    assert_eq!(demand(&mut stage, ada), Some(vec![("vp9".to_owned(), 3), ("vp8".to_owned(), 3)]));
     assert!(stage.take(bea).iter().all(|notice| !matches!(notice, Notice::Send(_))), "no failure is reported");
 
+    let codec = proto::SimulcastCodec { codec: "vp8".into(), cid: "backup".into(), ..Default::default() };
     let backup = proto::AddTrackRequest {
         sid: camera.sid.clone(),
         cid: "backup".into(),
-        simulcast_codecs: vec![proto::SimulcastCodec {
-            codec: "vp8".into(),
-            cid: "backup".into(),
-            ..Default::default()
-        }],
+        simulcast_codecs: vec![codec],
         ..request
     };
     let accepted = stage.add_track(ada, backup).unwrap();
@@ -266,6 +273,26 @@ fn backup_codec_is_asked_for_and_offered() {
     assert!(stage.subscribes(cai).is_empty());
     assert_eq!(stage.info(ada).tracks.len(), 1);
     assert_eq!(stage.info(ada).tracks[0].mid, "0");
+}
+
+#[test]
+fn backup_codec_ends_with_those_who_need_it() {
+    let mut stage = Stage::new();
+    let ada = stage.enter("ada");
+    publish_with_backup(&mut stage, ada);
+    let [bea, cai, dan] = ["bea", "cai", "dan"].map(|identity| stage.enter(identity));
+    for key in [bea, cai] {
+        let number = stage.subscribes(key)[0].subscription;
+        stage.handle(key, Request::SubscriptionFailed(number, SubscriptionError::SeCodecUnsupported));
+    }
+    stage.clear();
+    stage.handle(bea, Request::Leave(proto::DisconnectReason::ClientInitiated));
+    stage.advance(secs(10));
+    assert_eq!(demand(&mut stage, ada), None);
+    stage.handle(cai, Request::Leave(proto::DisconnectReason::ClientInitiated));
+    stage.advance(secs(5));
+    assert_eq!(demand(&mut stage, ada), Some(vec![("vp9".to_owned(), 3), ("vp8".to_owned(), 0)]));
+    assert_eq!(stage.subscribes(dan).len(), 0);
 }
 
 #[test]
