@@ -143,7 +143,7 @@ async fn tokens_for_the_asking() {
 #[tokio::test]
 async fn metrics_are_named() {
     let server = start().await;
-    let (_client, _) = server.join("stage", "ada").await;
+    let (client, _) = server.join("stage", "ada").await;
     assert_eq!(server.get("/rtc/validate").await.status, 401);
     let text = server.get("/metrics").await;
     assert!(text.header("content-type").is_some_and(|value| value.starts_with("application/openmetrics-text")));
@@ -161,5 +161,6 @@ async fn metrics_are_named() {
     ] {
         assert!(text.body.contains(line), "{line} is not in:\n{}", text.body);
     }
+    drop(client);
     server.stop().await;
 }

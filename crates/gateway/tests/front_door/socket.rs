@@ -39,6 +39,7 @@ async fn both_versions_begin_with_the_join() {
     assert_eq!(join.participant.map(|participant| participant.identity).as_deref(), Some("ada"));
     client.send(ping(42)).await;
     assert_eq!(client.find(pong).await, 42);
+    drop(client);
 
     for path in ["/rtc/v1", "//rtc/v1", "/rtc", "/behind/a/proxy/rtc/v1"] {
         let token = token(&Claims::join("stage", path));
@@ -93,6 +94,7 @@ async fn answers_follow_the_client_into_json_and_back() {
             break;
         }
     }
+    drop(client);
     server.stop().await;
 }
 
@@ -120,6 +122,7 @@ async fn limits_have_names() {
     let (mut client, _) = server.join("stage", "calm").await;
     client.send(ping(1)).await;
     assert_eq!(client.find(pong).await, 1);
+    drop(client);
     server.stop().await;
 }
 
@@ -129,6 +132,7 @@ async fn a_client_that_leaves_is_closed_cleanly() {
     let (mut client, _) = server.join("stage", "ada").await;
     client.send(Request::Leave(proto::LeaveRequest::default())).await;
     assert_eq!(client.closed().await.0, 1000);
+    drop(client);
     server.stop().await;
 }
 
@@ -136,13 +140,14 @@ async fn a_client_that_leaves_is_closed_cleanly() {
 async fn the_same_identity_again_takes_the_place() {
     let server = start().await;
     let (mut first, _) = server.join("stage", "ada").await;
-    let (_second, _) = server.join("stage", "ada").await;
+    let (second, _) = server.join("stage", "ada").await;
     let reason = first.find(|message| match message {
         Response::Leave(leave) => Some(leave.reason()),
         _ => None,
     });
     assert_eq!(reason.await, proto::DisconnectReason::DuplicateIdentity);
     assert_eq!(first.closed().await.0, 1000);
+    drop((first, second));
     server.stop().await;
 }
 
@@ -155,6 +160,7 @@ async fn a_resume_of_nothing_is_told_to_begin_anew() {
     let Response::Leave(leave) = client.next().await else { panic!("not a leave") };
     assert_eq!(leave.action(), proto::leave_request::Action::Reconnect);
     assert_eq!(client.closed().await.0, 1000);
+    drop(client);
     server.stop().await;
 }
 
