@@ -124,6 +124,24 @@ fn connected(events: &Receiver<MediaEvent>, seen: &mut Vec<MediaEvent>, count: u
     seen.iter().filter(up).count() >= count
 }
 
+/// Somebody who knows a transport's name but not its password is not kept.
+fn stranger_is_closed(participant: &Participant, shard: u16) {
+    let Wire::Tcp(stream, _) = &participant.wire else { panic!("not over TCP") };
+    let name = format!("{}loopback0003:somebody!!!", ufrag_prefix(shard));
+    let mut check = vec![0, 1, 0, 64, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    check.extend([0, 6, 0, name.len() as u8]);
+    check.extend(name.bytes());
+    check.extend([0, 0x24, 0, 4, 1, 2, 3, 4]);
+    check.extend([0, 8, 0, 20]);
+    check.extend([0; 20]);
+    let mut stranger = TcpStream::connect(stream.peer_addr().expect("address")).expect("connect");
+    stranger.write_all(&tcp_frame::header(check.len()).expect("length")).expect("write");
+    stranger.write_all(&check).expect("write");
+    stranger.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    let mut answer = Vec::new();
+    assert_eq!(stranger.read_to_end(&mut answer).map_err(|error| error.kind()), Ok(0));
+}
+
 #[test]
 fn a_call_over_udp_and_tcp_across_two_shards() {
     str0m::crypto::from_feature_flags().install_process_default();
@@ -150,7 +168,7 @@ fn a_call_over_udp_and_tcp_across_two_shards() {
     let (publisher, home) = Participant::join(&plane, 0, 0, false);
     let (near, _) = Participant::join(&plane, 1, 0, false);
     let (far, other) = Participant::join(&plane, 2, 1, false);
-    let (tcp, _) = Participant::join(&plane, 3, 1, true);
+    let (tcp, tcp_shard) = Participant::join(&plane, 3, 1, true);
     assert_ne!(home, other);
     let mut participants = [publisher, near, far, tcp];
     let mut seen = Vec::new();
@@ -164,6 +182,8 @@ fn a_call_over_udp_and_tcp_across_two_shards() {
         _ => None,
     });
     assert_eq!(over_tcp.collect::<Vec<_>>(), [participants[3].client.id]);
+
+    stranger_is_closed(&participants[3], tcp_shard);
 
     // One microphone to all the others.
     let mut names = World::new(0);
@@ -209,7 +229,7 @@ fn a_call_over_udp_and_tcp_across_two_shards() {
     plane.shutdown();
     let metrics = again.metrics();
     let total = metrics.total();
-    assert_eq!((total.panics, total.tcp_dropped, metrics.tcp.accepted), (0, 0, 1));
+    assert_eq!((total.panics, total.tcp_dropped, metrics.tcp.accepted), (0, 0, 2));
     assert!(total.relayed_in >= PACKETS as u64 && total.relayed_in <= total.relayed_out, "{total:?}");
     let open = OpenTransport {
         ice: IceCredentials { ufrag: "0000late".into(), pwd: "p".repeat(24) },

@@ -10,9 +10,17 @@ use world::{Kind, Packet, Sink, Source, World, made_for, same_stream, same_strea
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What each of seven subscribers got of a microphone and a camera, as payloads. The first three are connected from the
-/// start, the others come while media flows.
-fn call(shards: u16) -> (World, Vec<(usize, Sink, Sink)>, Vec<Packet>, Vec<Packet>) {
+/// A microphone and a camera, what was sent by them, and seven subscribers.
+struct Call {
+    world: World,
+    /// Client, what it hears by, what it sees by.
+    sinks: Vec<(usize, Sink, Sink)>,
+    talked: Vec<Packet>,
+    filmed: Vec<Packet>,
+}
+
+/// The first three subscribers are there from the start, the others come while media flows.
+fn call(shards: u16) -> Call {
     let mut world = World::new(shards);
     let on = |client: u16| client % shards;
     let [publisher, a, b, c] = world.connected([0, on(1), on(2), on(3)]);
@@ -40,14 +48,14 @@ fn call(shards: u16) -> (World, Vec<(usize, Sink, Sink)>, Vec<Packet>, Vec<Packe
     talked.extend(world.talk(publisher, &mut microphone, SECOND));
     filmed.extend(world.film(publisher, &mut camera, 4, SECOND));
     world.run_for(SECOND);
-    (world, sinks, talked, filmed)
+    Call { world, sinks, talked, filmed }
 }
 
 #[test]
 fn four_shards_give_what_one_gives() {
     let mut counts = Vec::new();
     for shards in [1, 4] {
-        let (world, sinks, talked, filmed) = call(shards);
+        let Call { world, sinks, talked, filmed } = call(shards);
         let count = |(client, hears, sees): &(usize, Sink, Sink)| {
             let client = &world.clients[*client];
             let heard: Vec<_> = client.of(hears.ssrc).collect();

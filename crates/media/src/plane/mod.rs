@@ -1,6 +1,6 @@
 //! The handle that the control plane holds: starts the shards, places transports, routes commands.
 //!
-//! Owns which shard holds what ([`routing`]) and the threads. Decides nothing about media, and is never on the packet
+//! Owns which shard holds what (`routing`) and the threads. Decides nothing about media, and is never on the packet
 //! path: the only lock here is taken by commands.
 
 mod candidates;

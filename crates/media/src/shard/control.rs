@@ -1,5 +1,6 @@
 //! Commands, and the life of peers, tracks and subscriptions in the tables.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use rand::Rng;
@@ -9,10 +10,11 @@ use tutti_forward::{
 };
 use tutti_rtp::Ssrc;
 use tutti_transport::{
-    OpenTransport, Output, Proto, Transmit, Transport, TransportCommand, TransportEvent, TransportId,
+    OpenTransport, Output, Proto, TcpConnection, Transmit, Transport, TransportCommand, TransportEvent, TransportId,
 };
 
 use super::command::ShardCommand;
+use super::demux::Source;
 use super::ids::{PeerIndex, SubscriptionIndex, TrackIndex};
 use super::peer::{Incoming, Peer};
 use super::relay::Wish;
@@ -375,7 +377,8 @@ impl ShardCore {
                         // A check of ours: the answer comes from there.
                         let Transmit { proto, destination, .. } = transmit;
                         let keep = peer.selected_source();
-                        self.demux.expect(&mut peer.known, index, (proto, destination), keep);
+                        let given_up = self.demux.expect(&mut peer.known, index, (proto, destination), keep);
+                        close_given_up(&mut self.closed_connections, given_up);
                     }
                     self.outbox.control.push_back(transmit);
                 }
@@ -390,7 +393,8 @@ impl ShardCore {
         if path != peer.path {
             peer.path = path;
             if let Some(source) = peer.selected_source() {
-                self.demux.bind(&mut peer.known, index, source, Some(source));
+                let given_up = self.demux.bind(&mut peer.known, index, source, Some(source));
+                close_given_up(&mut self.closed_connections, given_up);
             }
         }
         let deadline = peer.transport.poll_timeout();
@@ -416,5 +420,12 @@ impl ShardCore {
         if let Some(peer) = self.peers.get_mut(index.slot()) {
             peer.subscriptions = subscriptions;
         }
+    }
+}
+
+/// A peer has moved on from an address: if that was a TCP connection, it is of no more use.
+pub(super) fn close_given_up(closed: &mut VecDeque<TcpConnection>, source: Option<Source>) {
+    if let Some((Proto::Tcp(connection), _)) = source {
+        closed.push_back(connection);
     }
 }

@@ -46,26 +46,39 @@ impl Demux {
         self.ufrags.get(ufrag).copied()
     }
 
-    /// Binds an address to a peer, away from whoever had it: the peer proved that it is there. Its selected address
-    /// `keep` is not the one to give way when it has too many.
-    pub(super) fn bind(&mut self, known: &mut Known, peer: PeerIndex, source: Source, keep: Option<Source>) {
+    /// Binds an address to a peer, away from whoever had it: the peer proved that it is there. When the peer has too
+    /// many, the oldest gives way and comes back; its selected address `keep` does not.
+    pub(super) fn bind(
+        &mut self,
+        known: &mut Known,
+        peer: PeerIndex,
+        source: Source,
+        keep: Option<Source>,
+    ) -> Option<Source> {
         if self.addresses.get(&source) == Some(&peer) {
-            return;
+            return None;
         }
+        let mut given_up = None;
         if known.addresses.len() >= ADDRESSES_MAX {
             let oldest = usize::from(known.addresses.first().copied() == keep);
-            let given_up = known.addresses.remove(oldest);
-            self.unbind(peer, given_up);
+            let address = known.addresses.remove(oldest);
+            self.unbind(peer, address);
+            given_up = Some(address);
         }
         known.addresses.push(source);
         self.addresses.insert(source, peer);
+        given_up
     }
 
-    /// Binds an address that nobody has: answers to a check of ours will come from there.
-    pub(super) fn expect(&mut self, known: &mut Known, peer: PeerIndex, source: Source, keep: Option<Source>) {
-        if !self.addresses.contains_key(&source) {
-            self.bind(known, peer, source, keep);
-        }
+    /// As [`bind`](Self::bind), for an address that nobody has: answers to a check of ours will come from there.
+    pub(super) fn expect(
+        &mut self,
+        known: &mut Known,
+        peer: PeerIndex,
+        source: Source,
+        keep: Option<Source>,
+    ) -> Option<Source> {
+        if self.addresses.contains_key(&source) { None } else { self.bind(known, peer, source, keep) }
     }
 
     /// The addresses over one protocol are gone, as when a connection closed.

@@ -14,7 +14,7 @@ use super::outbox::Pending;
 
 /// Room to assemble a payload that differs from the one in the ring.
 pub(super) const SCRATCH_BYTES: usize = 2048;
-/// A datagram that no arena is too small for, bytes.
+/// Longest datagram that is sealed, bytes: more than any path carries, less than any arena holds.
 const DATAGRAM_MAX: usize = 2048;
 
 /// How far [`ShardCore::flush`] came.
@@ -30,6 +30,7 @@ impl ShardCore {
     /// Seals what waits into `batch`, whose arena should hold at least 64 KB.
     pub fn flush(&mut self, now: Instant, batch: &mut SendBatch) -> Flushed {
         let mut flushed = None;
+        self.asked.clear();
         // A panic ends one peer and the rest is sealed with the next turn, so there are at most so many turns.
         while flushed.is_none() && !self.outbox.is_empty() {
             self.guarded(now, |core| {
@@ -88,9 +89,9 @@ impl ShardCore {
                 let Some((track, packet)) = self.outbox.front(pending) else { break };
                 let layers = track.and_then(|track| self.tracks.get(track.slot())).map(|track| track.layers());
                 let mut sealed = false;
-                if let (Some(layers), Some(path)) = (layers, peer.path) {
-                    let room = packet.header().len() + packet.payload_len() + SRTP_OVERHEAD_MAX;
-                    let Some(room) = batch.room(room) else { return false };
+                let length = packet.header().len() + packet.payload_len() + SRTP_OVERHEAD_MAX;
+                if let (Some(layers), Some(path)) = (layers, peer.path.filter(|_| length <= DATAGRAM_MAX)) {
+                    let Some(room) = batch.room(length) else { return false };
                     if packet.has_transport_cc() {
                         packet.set_transport_cc(peer.observer.on_send());
                     }

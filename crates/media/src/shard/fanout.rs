@@ -176,6 +176,11 @@ impl ShardCore {
             }
             Origin::Replica { home, .. } => {
                 let (home, key) = (*home, track.key);
+                // Many subscribers lose the same packet: home hears of it once for each batch.
+                if self.asked.contains(&(index, layer)) {
+                    return;
+                }
+                self.asked.push((index, layer));
                 if let Some(link) = self.links_from.get_mut(&home) {
                     link.wish(key, super::relay::Wish::KeyFrame(layer));
                     self.wake(home);

@@ -6,6 +6,7 @@ use tutti_forward::{PacketId, StreamMatch};
 use tutti_rtp::{RtpPacket, read_transport_cc};
 use tutti_transport::{Datagram, DatagramKind, Path, classify, stun_username};
 
+use super::control::close_given_up;
 use super::ids::{PeerIndex, TrackIndex};
 use super::peer::Incoming;
 use super::track::Origin;
@@ -45,12 +46,16 @@ impl ShardCore {
                 let checks = peer.transport.counters().stun_checks;
                 let (proto, source, destination) = (path.proto, path.remote, path.local);
                 peer.transport.handle_datagram(now, Datagram { proto, source, destination, contents: bytes });
-                if peer.transport.counters().stun_checks != checks {
-                    // It was authentic: the peer is there.
+                let authentic = peer.transport.counters().stun_checks != checks;
+                if authentic {
+                    // The peer is there.
                     let keep = peer.selected_source();
-                    self.demux.bind(&mut peer.known, index, (proto, source), keep);
+                    let given_up = self.demux.bind(&mut peer.known, index, (proto, source), keep);
+                    close_given_up(&mut self.closed_connections, given_up);
                 }
                 self.settle(now, index);
+                // A name proves nothing by itself.
+                return authentic || named.is_none();
             }
         }
         true

@@ -46,7 +46,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 pub use relay::{LinkReceiver, LinkSender, link};
 use slab::Slab;
-use tutti_forward::{SubscriptionKey, TrackKey};
+use tutti_forward::{LayerIndex, SubscriptionKey, TrackKey};
 use tutti_rtp::Ssrc;
 use tutti_transport::{LocalAddresses, Path, Proto, TcpConnection, TransportConfig, TransportId};
 
@@ -114,6 +114,8 @@ pub struct ShardCore {
     link_retry: bool,
     /// Room for wishes while they are granted.
     wishes: Vec<(u16, TrackKey, Wish)>,
+    /// Key frames asked of other shards since the last flush.
+    asked: Vec<(TrackIndex, LayerIndex)>,
     wakes: Vec<u16>,
     wheel: Wheel<TimerKey>,
     outbox: Outbox,
@@ -146,6 +148,7 @@ impl ShardCore {
             links_from: BTreeMap::new(),
             link_retry: false,
             wishes: Vec::new(),
+            asked: Vec::new(),
             wakes: Vec::new(),
             wheel: Wheel::new(now),
             outbox: Outbox::default(),
