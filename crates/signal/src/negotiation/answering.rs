@@ -77,12 +77,13 @@ impl Answering {
         let description = local::read(offer, "offer")?;
         offered::check(&description, &self.sections)?;
         let setup = remote::setup(&description);
-        // Fixed by the first offer. Where the client leaves it to us we start the handshake: that saves the time
-        // which our last check's answer takes to reach it.
+        // Fixed by the first offer. Where the client leaves it to us it starts the handshake, because the side that
+        // answers it chooses the SRTP profile: browsers as DTLS servers take AES-CM with HMAC-SHA1 although they offer
+        // AES-GCM, which costs a fifth.
         let dtls_role = match (&self.remote, setup) {
             (Some(remote), _) => remote.dtls_role,
-            (None, Some(Setup::Active)) => DtlsRole::Server,
-            (None, _) => DtlsRole::Client,
+            (None, Some(Setup::Passive)) => DtlsRole::Client,
+            (None, _) => DtlsRole::Server,
         };
         let remote = remote::parameters(&description, dtls_role)?;
         let setup = match (setup, dtls_role) {

@@ -25,7 +25,18 @@ const fn sent(kind: MediaKind, playout_delay: bool) -> &'static [Extension] {
 /// The id that an extension has in all our offers: one number for one meaning, as BUNDLE demands (RFC 9143, section
 /// 7.1), and below 15 for one-byte headers.
 const fn own_id(extension: Extension) -> u16 {
-    1 + extension as u16
+    match extension {
+        Extension::Mid => 1,
+        Extension::Rid => 2,
+        Extension::RepairedRid => 3,
+        Extension::AudioLevel => 4,
+        Extension::AbsSendTime => 5,
+        Extension::TransportCc => 6,
+        Extension::AbsCaptureTime => 7,
+        Extension::PlayoutDelay => 8,
+        Extension::DependencyDescriptor => 9,
+        Extension::VideoOrientation => 10,
+    }
 }
 
 /// The extensions of our offer for a section of `kind`.

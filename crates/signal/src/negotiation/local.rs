@@ -33,6 +33,11 @@ impl Local {
         self.parameters.ice = ice;
     }
 
+    /// Takes other candidates for the next description.
+    pub(super) fn set_candidates(&mut self, candidates: Vec<String>) {
+        self.parameters.candidates = candidates;
+    }
+
     /// An SSRC that this connection has never used.
     pub(super) fn next_ssrc(&mut self) -> u32 {
         self.ssrcs.next()

@@ -193,6 +193,11 @@ impl Connection {
         self.shared.local.restart(ice);
     }
 
+    /// Other candidates of ours, for the descriptions from now on.
+    pub fn set_candidates(&mut self, candidates: Vec<String>) {
+        self.shared.local.set_candidates(candidates);
+    }
+
     fn wrong_role(&self, what: &'static str) -> NegotiationError {
         NegotiationError::WrongRole { role: self.shared.role, what }
     }
