@@ -103,6 +103,29 @@ fn closing_a_transport_leaves_nothing_of_it() {
 }
 
 #[test]
+fn a_peer_whose_address_changes_is_followed() {
+    let mut world = World::new(1);
+    let [publisher, subscriber] = world.connected([0; 2]);
+    let mut microphone = Source::audio(&mut world, "0");
+    let audio = world.publish(publisher, &microphone);
+    let hears = world.sink("a", Kind::Audio);
+    world.subscribe(subscriber, audio, &hears);
+    world.talk(publisher, &mut microphone, SECOND);
+    // Both come from other ports from now on, as behind a NAT that forgot them.
+    for client in [publisher, subscriber] {
+        let old = world.clients[client].outside;
+        world.clients[client].outside.set_port(old.port() + 1);
+    }
+    world.talk(publisher, &mut microphone, 15 * SECOND);
+    let before = world.clients[subscriber].arrived.len();
+    let talked = world.talk(publisher, &mut microphone, SECOND);
+    world.run_for(SECOND);
+    assert_eq!(world.clients[subscriber].arrived.len() - before, talked.len(), "all that was said since");
+    let metrics = world.shards[0].metrics();
+    assert!(metrics.dropped_unknown_address > 0, "until the next check, its packets are nobody's");
+}
+
+#[test]
 fn strangers_get_no_answer() {
     let mut world = World::new(1);
     let [_client] = world.connected([0]);

@@ -388,12 +388,14 @@ impl ShardCore {
                 }
             }
         }
-        self.demux.name(&mut peer.known, index, peer.transport.local_ufrags());
-        let path = peer.transport.selected();
-        if path != peer.path {
-            peer.path = path;
-            if let Some(source) = peer.selected_source() {
-                let given_up = self.demux.bind(&mut peer.known, index, source, Some(source));
+        let revision = Some(peer.transport.path_revision());
+        if revision != peer.path_revision {
+            peer.path_revision = revision;
+            self.demux.name(&mut peer.known, index, peer.transport.local_ufrags());
+            peer.path = peer.transport.selected();
+            let keep = peer.selected_source();
+            for path in peer.transport.paths() {
+                let given_up = self.demux.bind(&mut peer.known, index, (path.proto, path.remote), keep);
                 close_given_up(&mut self.closed_connections, given_up);
             }
         }

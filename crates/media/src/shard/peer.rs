@@ -28,6 +28,8 @@ pub(super) struct Peer {
     pub(super) known: Known,
     /// Where media goes; `None` = nowhere for now.
     pub(super) path: Option<Path>,
+    /// State of the transport's paths and names that the tables agree with; `None` = none yet.
+    pub(super) path_revision: Option<u32>,
     /// Keys and a path are there: subscriptions are served.
     pub(super) ready: bool,
     /// Tracks of the peer.
@@ -68,6 +70,7 @@ impl Peer {
             transport,
             known: Known::default(),
             path: None,
+            path_revision: None,
             ready: false,
             tracks: Vec::new(),
             subscriptions: Vec::new(),

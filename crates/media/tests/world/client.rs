@@ -39,6 +39,8 @@ pub struct Way {
 pub struct Client {
     pub id: TransportId,
     pub address: SocketAddr,
+    /// The address the network sees; another one when the client is behind a NAT.
+    pub outside: SocketAddr,
     protocol: Protocol,
     pub rtc: Rtc,
     pub deadline: Instant,
@@ -78,6 +80,7 @@ impl Client {
         let mut client = Self {
             id,
             address,
+            outside: address,
             protocol,
             rtc,
             deadline: now,

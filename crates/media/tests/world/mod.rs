@@ -278,7 +278,7 @@ impl World {
                 let shard = usize::from(flight.destination.port() - shard_address(0).port());
                 let path = Path { proto: Proto::Udp, remote: flight.source, local: flight.destination };
                 watched(|| self.shards[shard].handle_datagram(self.now, path, &mut flight.bytes));
-            } else if let Some(client) = self.clients.iter_mut().find(|client| client.address == flight.destination) {
+            } else if let Some(client) = self.clients.iter_mut().find(|client| client.outside == flight.destination) {
                 client.receive(self.now, flight.source, &flight.bytes);
             }
         }
@@ -323,7 +323,7 @@ impl World {
                     let flight = Flight {
                         arrival: self.now + DELAY,
                         from_client: true,
-                        source: client.address,
+                        source: client.outside,
                         destination,
                         bytes,
                     };
