@@ -25,6 +25,8 @@ use crate::node::Shared;
 
 /// Messages that may wait for one socket. A client that lets more pile up is disconnected and may resume.
 const SOCKET_QUEUE: usize = 1024;
+/// Identities of one room remembered for joining over TCP.
+const TCP_ONLY_MAX: usize = 1024;
 /// Inputs handled before descriptions are exchanged, so that a burst of joins is one negotiation.
 const INPUTS_PER_ROUND: usize = 64;
 
@@ -68,6 +70,8 @@ pub(crate) struct RoomTask {
     deadlines: BTreeSet<(Instant, MemberKey)>,
     touched: BTreeSet<MemberKey>,
     commands: Vec<MediaCommand>,
+    /// Identities that asked for TCP in this room, for their next join.
+    tcp_only: BTreeSet<String>,
     sif_trailer: Vec<u8>,
     sockets: u64,
     over: bool,
@@ -88,6 +92,7 @@ impl RoomTask {
             deadlines: BTreeSet::new(),
             touched: BTreeSet::new(),
             commands: Vec::new(),
+            tcp_only: BTreeSet::new(),
             sif_trailer: rand::random::<[u8; 16]>().to_vec(),
             sockets: 0,
             over: false,
@@ -248,6 +253,7 @@ impl RoomTask {
                 can_subscribe: permission.can_subscribe,
                 can_publish: permission.can_publish,
                 disable_ice_lite: request.disable_ice_lite,
+                tcp_only: self.tcp_only.contains(&identity),
                 placement,
                 sif_trailer: self.sif_trailer.clone(),
                 seed: rand::random(),
@@ -452,6 +458,7 @@ impl RoomTask {
                     self.commands.push(MediaCommand::Transport { shard, id, command });
                 }
                 Output::Forward(transport, command) => self.commands.push(MediaCommand::Forward { transport, command }),
+                Output::PreferTcp(tcp) => self.prefer_tcp(key, tcp),
                 Output::CloseSocket => {
                     if let Some(socket) = member.socket.take() {
                         let _ = socket.queue.try_send(Outgoing::Close);
@@ -462,6 +469,15 @@ impl RoomTask {
                 }
                 Output::Ended => self.remove(key),
             }
+        }
+    }
+
+    fn prefer_tcp(&mut self, key: MemberKey, tcp: bool) {
+        let Some(info) = self.room.member_info(key) else { return };
+        if !tcp {
+            self.tcp_only.remove(&info.identity);
+        } else if self.tcp_only.len() < TCP_ONLY_MAX {
+            self.tcp_only.insert(info.identity);
         }
     }
 

@@ -39,6 +39,7 @@ fn start(mode: Mode) -> Start {
         can_subscribe: true,
         can_publish: true,
         disable_ice_lite: false,
+        tcp_only: false,
         placement: Placement {
             shard: 1,
             candidates: vec!["candidate:1 1 udp 2130706431 127.0.0.1 7883 typ host".into()],
@@ -303,4 +304,24 @@ fn old_rust_clients_are_spared_messages_they_cannot_decode() {
     let (mut session, _) = joined(start(Mode::Dual), now);
     session.handle_notice(now, Notice::Send(Box::new(subscribed)));
     assert_eq!(said(&drain(&mut session)).len(), 1);
+}
+
+#[test]
+fn a_client_that_shall_use_tcp_is_offered_nothing_else() {
+    let now = Instant::now();
+    let both =
+        ["candidate:1 1 udp 2 127.0.0.1 7883 typ host", "candidate:2 1 tcp 1 127.0.0.1 7881 typ host tcptype passive"];
+    let mut start = start(Mode::Dual);
+    start.placement.candidates = both.map(str::to_owned).to_vec();
+    for (tcp_only, offered) in [(false, [true, true]), (true, [false, true])] {
+        let (mut session, _) = joined(Start { tcp_only, ..start.clone() }, now);
+        session.flush();
+        let outputs = said(&drain(&mut session));
+        let [Message::Offer(offer)] = outputs.as_slice() else { panic!("{outputs:?}") };
+        assert_eq!(both.map(|candidate| offer.sdp.contains(candidate)), offered);
+    }
+    let (mut session, _) = joined(start, now);
+    let scenario = proto::simulate_scenario::Scenario::SwitchCandidateProtocol(proto::CandidateProtocol::Tcp as i32);
+    let outputs = ask(&mut session, now, Ask::Simulate(proto::SimulateScenario { scenario: Some(scenario) }));
+    assert!(matches!(outputs.as_slice(), [Output::PreferTcp(true)]));
 }

@@ -93,6 +93,8 @@ pub struct Start {
     pub can_publish: bool,
     /// It wants a full ICE agent.
     pub disable_ice_lite: bool,
+    /// Offer it candidates over TCP only.
+    pub tcp_only: bool,
     /// Where its media is.
     pub placement: Placement,
     /// End of frames that the server makes up itself, for end-to-end encrypted rooms.
@@ -114,6 +116,8 @@ pub enum Output {
     Transport(TransportId, TransportCommand),
     /// Command forwarding on a transport.
     Forward(TransportId, ForwardCommand),
+    /// From its next join on the client shall be offered TCP alone, or everything again.
+    PreferTcp(bool),
     /// Flush and close the client's socket. The dialogue goes on unless `Ended` follows.
     CloseSocket,
     /// The client said something that cannot be used; for the log, what follows from it comes as other outputs.
@@ -145,7 +149,7 @@ pub struct Session {
     active: bool,
     attached: bool,
     ended: bool,
-    /// Offer over TCP only from the next restart on.
+    /// Offer candidates over TCP only from the next resume on.
     tcp_only: bool,
     /// What the next resume shall simulate.
     simulated_resume: simulate::NextResume,
@@ -163,6 +167,7 @@ impl Session {
         let subscriber = (start.mode == Mode::Dual).then(|| Link::subscriber(&facts, &start, peer.clone(), &mut rng));
         Self {
             facts,
+            tcp_only: start.tcp_only,
             start,
             peer,
             rng,
@@ -176,7 +181,6 @@ impl Session {
             active: false,
             attached: true,
             ended: false,
-            tcp_only: false,
             simulated_resume: simulate::NextResume::Normal,
             token_due: None,
             give_up: None,

@@ -57,8 +57,7 @@ impl Link {
         let [publisher, subscriber] = transports_of(start.room, start.member);
         let ice = credentials(start.placement.shard, rng);
         let ice_lite = peer.takes_ice_lite() && !start.disable_ice_lite;
-        let tcp = peer.takes_ice_tcp();
-        let candidates = start.placement.candidates.iter().filter(|text| tcp || !is_tcp(text)).cloned().collect();
+        let candidates = candidates(start, &peer, start.tcp_only);
         let local =
             LocalParameters { ice: ice.clone(), ice_lite, fingerprint: start.placement.fingerprint, candidates };
         let policy = CodecPolicy::new(facts.codecs.iter().filter_map(|mime| codec_of(mime)).collect());
@@ -245,6 +244,14 @@ impl Session {
         }
     }
 
+    /// Which of our candidates the client is told from now on.
+    pub(super) fn choose_candidates(&mut self) {
+        let chosen = candidates(&self.start, &self.peer, self.tcp_only);
+        for link in [Some(&mut self.publisher), self.subscriber.as_mut()].into_iter().flatten() {
+            link.connection.set_candidates(chosen.clone());
+        }
+    }
+
     /// What was asked for on the old socket may have been lost with it.
     pub(super) fn forget_asked(&mut self) {
         self.publisher.connection.forget_asked();
@@ -284,6 +291,12 @@ fn credentials(shard: u16, rng: &mut StdRng) -> IceCredentials {
 /// The codec of a MIME type such as `video/VP8`.
 pub(super) fn codec_of(mime: &str) -> Option<Codec> {
     Codec::from_name(mime.split_once('/').map_or(mime, |(_, name)| name))
+}
+
+/// Our candidates that the client can use.
+fn candidates(start: &Start, peer: &Peer, tcp_only: bool) -> Vec<String> {
+    let usable = |text: &&String| if is_tcp(text) { peer.takes_ice_tcp() } else { !tcp_only };
+    start.placement.candidates.iter().filter(usable).cloned().collect()
 }
 
 fn is_tcp(candidate: &str) -> bool {

@@ -30,6 +30,7 @@ impl Session {
         }));
         self.outputs.push_back(super::Output::Room(Request::Resumed));
         self.forget_asked();
+        self.choose_candidates();
         self.refresh_token(now);
         if self.give_up.is_some() {
             // The client answers with fresh checks; it has as long as a new client's media has.

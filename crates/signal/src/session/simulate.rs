@@ -38,9 +38,9 @@ impl Session {
                 self.leave(Why::UnknownReason, Action::Reconnect);
             }
             Some(Scenario::SwitchCandidateProtocol(protocol)) => {
+                // The client comes again by itself, by a resume or by a new join.
                 self.tcp_only = protocol != proto::CandidateProtocol::Udp as i32;
-                self.say_leave(Why::UnknownReason, Action::Resume);
-                self.outputs.push_back(Output::Room(Request::Detached));
+                self.outputs.push_back(Output::PreferTcp(self.tcp_only));
             }
             Some(Scenario::DisconnectSignalOnResume(_)) => self.simulated_resume = NextResume::CloseAfterMessages,
             Some(Scenario::DisconnectSignalOnResumeNoMessages(_)) => {
