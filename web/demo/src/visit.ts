@@ -46,6 +46,8 @@ export class Visit {
 
   /** A tab that was reloaded in the middle of a call goes straight back to it. */
   async begin(): Promise<void> {
+    // Out of the browser's back/forward cache comes a page whose call is over.
+    addEventListener('pageshow', (event) => event.persisted && location.reload());
     const seat = rememberedSeat();
     if (seat && seat.room === this.request.room) {
       this.wish.value = { name: seat.name, room: seat.room, token: '' };

@@ -65,6 +65,7 @@ export class Call {
     () => this.state.value === ConnectionState.Reconnecting || this.state.value === ConnectionState.SignalReconnecting,
   );
   #refreshQueued = false;
+  #isLeaving = false;
 
   constructor(readonly options: CallOptions) {
     this.room = new Room(roomOptions(options));
@@ -78,7 +79,10 @@ export class Call {
         this.#complain(captureFailure(error, kind === 'videoinput' ? 'camera' : 'microphone'));
       })
       .on(RoomEvent.Disconnected, (reason) => {
-        if (this.state.value !== ConnectionState.Connecting) options.onEnd(endOfCall(reason));
+        if (this.state.value === ConnectionState.Connecting) return; // `join` throws.
+        const failure = endOfCall(reason);
+        // A page that is being closed or reloaded leaves the room too, but its visitor did not.
+        if (failure || this.#isLeaving) options.onEnd(failure);
       });
   }
 
@@ -132,6 +136,7 @@ export class Call {
   }
 
   async leave(): Promise<void> {
+    this.#isLeaving = true;
     await this.room.disconnect();
   }
 

@@ -73,7 +73,7 @@ function Tiles({ call }: { call: Call }) {
             rect={rect}
             isStage={scene.hasStage && place === 0}
             isPinned={pinned.value === tile.key}
-            onPin={() => (pinned.value = pinned.value === tile.key ? undefined : tile.key)}
+            onPin={scene.tiles.length > 1 ? () => (pinned.value = pinned.value === tile.key ? undefined : tile.key) : undefined}
           />
         );
       })}

@@ -52,7 +52,7 @@ export const en = {
   aloneHint: 'Send the link to those you are waiting for.',
 
   you: 'You',
-  youSuffix: '(you)',
+  self: (name: string) => `${name} (you)`,
   screenOf: (name: string) => `${name}’s screen`,
   yourScreen: 'Your screen',
   pin: 'Put on stage',

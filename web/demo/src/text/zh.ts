@@ -54,7 +54,7 @@ export const zh: Wording = {
   aloneHint: '把链接发给您要等的人吧。',
 
   you: '您',
-  youSuffix: '（您）',
+  self: (name) => `${name}（您）`,
   screenOf: (name) => `${name} 的屏幕`,
   yourScreen: '您的屏幕',
   pin: '放到主画面',

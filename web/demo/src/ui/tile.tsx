@@ -13,7 +13,8 @@ interface TileProps {
   readonly rect: Rect;
   readonly isStage: boolean;
   readonly isPinned: boolean;
-  readonly onPin: () => void;
+  /** Absent where there is nothing to choose between. */
+  readonly onPin: (() => void) | undefined;
 }
 
 export function TileView({ tile: { member, source }, rect, isStage, isPinned, onPin }: TileProps) {
@@ -22,7 +23,7 @@ export function TileView({ tile: { member, source }, rect, isStage, isPinned, on
   const track = isScreen ? member.screen : member.camera;
   const title = isScreen
     ? member.isLocal ? text.yourScreen : text.screenOf(member.name)
-    : member.isLocal ? `${member.name} ${text.youSuffix}` : member.name;
+    : member.isLocal ? text.self(member.name) : member.name;
   const isSpeaking = member.isSpeaking && !isScreen;
   const classes = ['tile', isScreen && 'tile-screen', isSpeaking && 'is-speaking', isStage && 'is-stage', rect.width < 230 && 'is-small'];
   return (
@@ -54,9 +55,19 @@ export function TileView({ tile: { member, source }, rect, isStage, isPinned, on
         <span class="tag-name">{title}</span>
         {!isScreen && <Quality quality={member.quality} />}
       </div>
-      <button type="button" class="tile-pin" aria-pressed={isPinned} aria-label={`${isPinned ? text.unpin : text.pin}: ${title}`} title={isPinned ? text.unpin : text.pin} onClick={onPin} onDblClick={(event) => event.stopPropagation()}>
-        <Icon name="pin" size={18} />
-      </button>
+      {onPin && (
+        <button
+          type="button"
+          class="tile-pin"
+          aria-pressed={isPinned}
+          aria-label={`${isPinned ? text.unpin : text.pin}: ${title}`}
+          title={isPinned ? text.unpin : text.pin}
+          onClick={onPin}
+          onDblClick={(event) => event.stopPropagation()}
+        >
+          <Icon name="pin" size={18} />
+        </button>
+      )}
     </article>
   );
 }

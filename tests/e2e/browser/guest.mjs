@@ -1,0 +1,155 @@
+// @ts-check
+/** One person at the demo in a tab of their own: what a test does with the page and reads from it. */
+import { withoutVoiceProcessing } from '../harness/chromium.mjs';
+import { until } from '../harness/until.mjs';
+
+/**
+ * @typedef {import('playwright-core').Browser} Browser
+ * @typedef {import('playwright-core').Page} Page
+ *
+ * @typedef {object} Visit
+ * @property {string} demo address of the demo
+ * @property {string} room
+ * @property {string} name
+ * @property {'single' | 'dual'} [mode] number of peer connections
+ * @property {string} [codec]
+ * @property {boolean} [camera]
+ * @property {import('playwright-core').BrowserContextOptions} [context]
+ *
+ * @typedef {object} VideoSeen
+ * @property {number} framesDecoded
+ * @property {number} width
+ * @property {number} height
+ * @property {string} codec lower case, as in `video/vp8`
+ */
+
+const CONNECTED_MS = 20_000;
+
+export class Guest {
+  /** @param {Page} page @param {string} name */
+  constructor(page, name) {
+    this.page = page;
+    this.name = name;
+    /** Errors the page threw; a test that expects none checks that it is empty. @type {string[]} */
+    this.errors = [];
+    page.on('pageerror', (error) => this.errors.push(String(error)));
+  }
+
+  /** Opens the start page. @param {Browser} browser @param {Visit} visit */
+  static async open(browser, { demo, room, name, mode = 'single', codec, context = {} }) {
+    const tab = await browser.newContext({ viewport: { width: 960, height: 640 }, locale: 'en-GB', permissions: ['camera', 'microphone'], ...context });
+    await tab.addInitScript(withoutVoiceProcessing);
+    const guest = new Guest(await tab.newPage(), name);
+    const query = new URLSearchParams({ room, ...(mode === 'dual' && { single: '0' }), ...(codec && { codec }) });
+    await guest.page.goto(`${demo}/?${query}`);
+    return guest;
+  }
+
+  /** Opens the page and enters the call. @param {Browser} browser @param {Visit} visit */
+  static async join(browser, visit) {
+    const guest = await Guest.open(browser, visit);
+    if (visit.camera === false) await guest.page.getByRole('button', { name: 'Turn camera off' }).click();
+    await guest.page.getByLabel('Your name').fill(visit.name);
+    await guest.page.getByRole('button', { name: 'Join the call' }).click();
+    await guest.inCall();
+    return guest;
+  }
+
+  async inCall() {
+    await until(`${this.name} is in the call`, () => this.page.evaluate(() => window.__tutti?.room.state === 'connected' && !!document.querySelector('.controls')), CONNECTED_MS);
+  }
+
+  /** The tile of someone, by name. @param {string} name @param {'camera' | 'screen'} [source] */
+  tile(name, source = 'camera') {
+    const label = source === 'screen' ? `${name}’s screen` : name;
+    return this.page.locator(`article[data-source=${source}][aria-label="${label}"]`);
+  }
+
+  /** @param {'microphone' | 'camera' | 'share' | 'chat' | 'leave'} control */
+  async press(control) {
+    await this.page.locator(`[data-control=${control}]`).click();
+  }
+
+  /** What arrives of someone's picture. @param {string} name @param {'camera' | 'screen_share'} [source] @returns {Promise<VideoSeen | undefined>} */
+  video(name, source = 'camera') {
+    return this.page.evaluate(async ([name, source]) => {
+      const room = /** @type {NonNullable<Window['__tutti']>} */ (window.__tutti).room;
+      const participant = [...room.remoteParticipants.values()].find((other) => other.name === name);
+      const track = participant?.getTrackPublication(/** @type {any} */ (source))?.track;
+      const report = await track?.getRTCStatsReport();
+      /** @type {any} */
+      const inbound = [...(report?.values() ?? [])].find((stat) => stat.type === 'inbound-rtp' && stat.kind === 'video');
+      if (!inbound) return undefined;
+      return {
+        framesDecoded: inbound.framesDecoded ?? 0,
+        width: inbound.frameWidth ?? 0,
+        height: inbound.frameHeight ?? 0,
+        codec: (report?.get(inbound.codecId)?.mimeType ?? '').toLowerCase(),
+      };
+    }, /** @type {const} */ ([name, source]));
+  }
+
+  /** Energy of what was heard of someone so far. @param {string} name @returns {Promise<number>} */
+  audioEnergy(name) {
+    return this.page.evaluate(async (name) => {
+      const room = /** @type {NonNullable<Window['__tutti']>} */ (window.__tutti).room;
+      const participant = [...room.remoteParticipants.values()].find((other) => other.name === name);
+      const track = participant?.getTrackPublication(/** @type {any} */ ('microphone'))?.track;
+      const report = await track?.getRTCStatsReport();
+      /** @type {any} */
+      const inbound = [...(report?.values() ?? [])].find((stat) => stat.type === 'inbound-rtp' && stat.kind === 'audio');
+      return inbound?.totalAudioEnergy ?? 0;
+    }, name);
+  }
+
+  /** Waits until `count` more frames of someone were decoded. @param {string} name @param {{ count?: number, source?: 'camera' | 'screen_share' }} [options] */
+  async sees(name, { count = 10, source = 'camera' } = {}) {
+    /** @type {number | undefined} */
+    let first;
+    return until(`${this.name} sees ${count} more frames of ${name} (${source})`, async () => {
+      const seen = await this.video(name, source);
+      if (!seen?.framesDecoded) return undefined;
+      // A new stream counts from zero again.
+      if (first === undefined || seen.framesDecoded < first) first = seen.framesDecoded;
+      return seen.framesDecoded >= first + count ? seen : undefined;
+    });
+  }
+
+  /** Waits until more of someone was heard. @param {string} name */
+  async hears(name) {
+    /** @type {number | undefined} */
+    let first;
+    return until(`${this.name} hears ${name}`, async () => {
+      const energy = await this.audioEnergy(name);
+      if (first === undefined || energy < first) first = energy;
+      return energy > first + 1e-6;
+    });
+  }
+
+  /** Session id of this participant. @returns {Promise<string>} */
+  sid() {
+    return this.page.evaluate(() => /** @type {NonNullable<Window['__tutti']>} */ (window.__tutti).room.localParticipant.sid);
+  }
+
+  /** Starts to write down the room's events; `events` gives them. */
+  async record() {
+    await this.page.evaluate(() => {
+      const room = /** @type {NonNullable<Window['__tutti']>} */ (window.__tutti).room;
+      /** @type {string[]} */
+      const events = [];
+      for (const name of /** @type {const} */ (['reconnecting', 'signalReconnecting', 'reconnected', 'disconnected', 'participantConnected', 'participantDisconnected', 'trackUnsubscribed', 'trackSubscribed'])) {
+        room.on(name, () => void events.push(name));
+      }
+      Object.assign(window, { recorded: events });
+    });
+  }
+
+  /** @returns {Promise<string[]>} */
+  events() {
+    return this.page.evaluate(() => /** @type {any} */ (window).recorded);
+  }
+
+  async close() {
+    await this.page.context().close();
+  }
+}

@@ -1,0 +1,7 @@
+import type { Room } from 'livekit-client';
+
+declare global {
+  interface Window {
+    __tutti?: { room: Room };
+  }
+}

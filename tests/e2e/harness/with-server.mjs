@@ -1,0 +1,60 @@
+// @ts-check
+/**
+ * Runs a command against a server: `node with-server.mjs [--bind IP] [--node-ip IP] -- COMMAND ARGS…`
+ *
+ * With `TUTTI_BIN` it starts that binary on free ports, sets `TUTTI_URL` for the command, ends it afterwards and
+ * prints its log if the command failed. Without, the command finds the server at `TUTTI_URL` (default
+ * `http://127.0.0.1:7880`). Exits with the code of the command.
+ */
+import { spawn } from 'node:child_process';
+import { SERVER_URL } from './access.mjs';
+import { startServer } from './server.mjs';
+
+const LOG_LINES_SHOWN = 200;
+
+const split = process.argv.indexOf('--');
+const command = process.argv.slice(split + 1);
+const options = process.argv.slice(2, split);
+if (split < 0 || !command[0]) {
+  console.error('usage: with-server.mjs [--bind IP] [--node-ip IP] -- COMMAND ARGS…');
+  process.exit(2);
+}
+
+const bin = process.env.TUTTI_BIN;
+const server = bin ? await startServer(bin, { bind: option('--bind'), nodeIp: option('--node-ip') }) : undefined;
+const url = server?.url ?? SERVER_URL;
+if (!server) await fetch(url).catch(() => fail(`no server answers at ${url}; set TUTTI_BIN to start one`));
+
+const code = await run(command, { ...process.env, TUTTI_URL: url });
+if (server && code !== 0) {
+  const lines = server.log().trimEnd().split('\n');
+  console.error(`--- last lines of the server's log (${Math.min(lines.length, LOG_LINES_SHOWN)} of ${lines.length}) ---`);
+  console.error(lines.slice(-LOG_LINES_SHOWN).join('\n'));
+}
+await server?.stop();
+process.exit(code);
+
+/** @param {string} name */
+function option(name) {
+  const at = options.indexOf(name);
+  return at < 0 ? undefined : options[at + 1];
+}
+
+/** @param {string[]} argv @param {NodeJS.ProcessEnv} env @returns {Promise<number>} */
+function run([program, ...args], env) {
+  const child = spawn(/** @type {string} */ (program), args, { stdio: 'inherit', env });
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve(code ?? (signal ? 130 : 1)));
+    child.once('error', (error) => {
+      console.error(error.message);
+      resolve(127);
+    });
+  });
+}
+
+/** @param {string} why @returns {never} */
+function fail(why) {
+  console.error(why);
+  process.exit(1);
+}

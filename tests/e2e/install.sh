@@ -1,0 +1,23 @@
+#!/bin/sh
+# Installs what the end-to-end tests need from Debian, if it is missing and we may: Chromium, fonts, venv, iproute2.
+set -eu
+
+wanted=""
+command -v "${TUTTI_CHROMIUM:-chromium}" >/dev/null 2>&1 || wanted="$wanted chromium"
+command -v python3 >/dev/null 2>&1 || wanted="$wanted python3"
+python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || wanted="$wanted python3-venv"
+command -v ip >/dev/null 2>&1 || wanted="$wanted iproute2"
+[ -n "$(find /usr/share/fonts -iname 'NotoSansCJK*' 2>/dev/null | head -n 1)" ] || wanted="$wanted fonts-noto-cjk"
+
+if [ -z "$wanted" ]; then
+  echo "nothing to install"
+  exit 0
+fi
+if [ "$(id -u)" != 0 ]; then
+  echo "missing:$wanted (run as root: apt-get install$wanted)" >&2
+  exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update
+# shellcheck disable=SC2086 # a list of packages
+apt-get install -y --no-install-recommends $wanted
