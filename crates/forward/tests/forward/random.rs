@@ -57,7 +57,7 @@ impl Call {
     fn run(&mut self, steps: u32) {
         for _ in 0..steps {
             self.step += 1;
-            if self.step % 3 == 0 {
+            if self.step.is_multiple_of(3) {
                 self.shoot();
             }
             self.land();
@@ -174,7 +174,7 @@ fn story(media: &[&Got], pair: &[&Got]) -> String {
             descriptor(got).map(|it| (it.picture_id.unwrap().value(), it.temporal.unwrap().id, it.partition_start));
         format!("\n{} time {} from {:?} picture, layer, start {frame:?}", got.index, got.timestamp(), got.origin)
     };
-    near.map(|got| line(got)).collect()
+    near.map(line).collect()
 }
 
 /// What holds whatever happened: time runs on from frame to frame, a frame has one time and one picture id, streams
@@ -184,7 +184,6 @@ fn assert_order(media: &[&Got]) {
         let (Some(old), Some(new)) = (descriptor(pair[0]), descriptor(pair[1])) else { continue };
         let time = pair[1].timestamp().wrapping_sub(pair[0].timestamp());
         assert!(time < 1 << 31, "time runs back: {}", story(media, pair));
-        let adjacent = pair[1].index == pair[0].index + 1;
         let id = |descriptor: &Descriptor| descriptor.picture_id.unwrap().value();
         let step = id(&new).wrapping_sub(id(&old)) & 0x7FFF;
         assert!(step < 1 << 14, "picture ids run back: {}", story(media, pair));

@@ -153,7 +153,7 @@ struct Bits {
 impl Bits {
     fn put(&mut self, value: u32, count: u32) -> &mut Self {
         for place in (0..count).rev() {
-            if self.len % 8 == 0 {
+            if self.len.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             let last = self.bytes.last_mut().expect("pushed");
