@@ -1,0 +1,64 @@
+//! No clock, chance, socket or thread in the crates that decide: all of that comes in as an argument, so that a whole
+//! call can run in a test on a virtual clock. Tests of these crates are free.
+
+use std::io;
+use std::path::Path;
+
+use super::sources::walk;
+
+/// Crates of the layers `wire` and `core`, by folder.
+const PURE: [&str; 7] = ["rtp", "sdp", "token", "transport", "forward", "room", "signal"];
+
+/// What their code does not say.
+const IMPURE: [&str; 13] = [
+    "Instant::now(",
+    "SystemTime::now(",
+    "rand::random",
+    "rand::rng(",
+    "OsRng",
+    "std::fs",
+    "std::env",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "std::thread",
+    "tokio::",
+    "tracing::",
+    "println!",
+];
+
+/// Walks the pure crates.
+pub(super) fn check(root: &Path) -> io::Result<Vec<String>> {
+    let mut findings = Vec::new();
+    for name in PURE {
+        let source = root.join("crates").join(name).join("src");
+        walk(&source, &format!("crates/{name}/src/"), &mut |path, extension, text| {
+            let is_test = path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/tests_");
+            if extension == "rs" && !is_test {
+                findings.extend(impure(text).map(|(line, word)| format!("{path}:{line}: `{word}` in a pure crate")));
+            }
+        })?;
+    }
+    Ok(findings)
+}
+
+/// Impure words with their lines, in the part of a file that is not its tests. Comments are free.
+fn impure(text: &str) -> impl Iterator<Item = (usize, &'static str)> {
+    let code = text.split_once("#[cfg(test)]\nmod tests {").map_or(text, |(code, _)| code);
+    code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")).flat_map(|(number, line)| {
+        IMPURE.iter().filter(move |word| line.contains(**word)).map(move |word| (number + 1, *word))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_is_told_from_comments_and_tests() {
+        let text = "//! Never Instant::now().\nuse std::time::Instant;\nlet at = Instant::now();\n    // rand::random\n\
+                    tokio::spawn(x); println!(\"\");\n#[cfg(test)]\nmod more;\nuse std::fs;\n\
+                    #[cfg(test)]\nmod tests {\nlet at = Instant::now();\n}\n";
+        let found: Vec<_> = impure(text).collect();
+        assert_eq!(found, [(3, "Instant::now("), (5, "tokio::"), (5, "println!"), (8, "std::fs")]);
+    }
+}
