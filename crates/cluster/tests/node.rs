@@ -1,0 +1,230 @@
+//! A whole node without HTTP: joins, resumes, refusals, slow clients and the end, over real media ports on loopback.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use livekit_protocol as proto;
+use proto::leave_request::Action;
+use proto::signal_request::Message as Ask;
+use proto::signal_response::Message;
+use tokio::time::timeout;
+use tutti_cluster::{Attached, JoinError, JoinRequest, Node, NodeConfig, Outgoing, Resume, TokenIssuer};
+use tutti_media::MediaConfig;
+use tutti_room::{Joiner, Settings};
+use tutti_signal::{Facts, Mode};
+
+/// Nothing here takes longer unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct FixedToken;
+
+impl TokenIssuer for FixedToken {
+    fn refresh(&self, participant: &proto::ParticipantInfo) -> Option<String> {
+        Some(format!("token for {}", participant.identity))
+    }
+}
+
+fn node(room: Settings) -> Node {
+    let media = MediaConfig {
+        bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        udp_port_base: 0,
+        tcp_port: Some(0),
+        shards: 2,
+        loopback: true,
+        pin: false,
+        ..MediaConfig::default()
+    };
+    let facts = Facts {
+        server_info: proto::ServerInfo { version: "1.8.0".into(), protocol: 17, ..Default::default() },
+        ice_servers: Vec::new(),
+        codecs: room.codecs.clone(),
+        ping_interval_s: 5,
+        ping_timeout_s: 15,
+    };
+    Node::start(NodeConfig { media, facts, room, auto_create: true, rooms_max: 2 }).expect("media ports on loopback")
+}
+
+fn request(room: &str, identity: &str) -> JoinRequest {
+    JoinRequest {
+        room: room.into(),
+        create: false,
+        room_config: None,
+        joiner: Joiner {
+            identity: identity.into(),
+            name: String::new(),
+            metadata: String::new(),
+            attributes: Default::default(),
+            kind: proto::participant_info::Kind::Standard,
+            kind_details: Vec::new(),
+            permission: proto::ParticipantPermission {
+                can_subscribe: true,
+                can_publish: true,
+                can_publish_data: true,
+                ..Default::default()
+            },
+            client: proto::ClientInfo { protocol: 16, ..Default::default() },
+            auto_subscribe: true,
+            auto_subscribe_data_track: false,
+            adaptive_stream: false,
+        },
+        issuer: Arc::new(FixedToken),
+        mode: Mode::Single,
+        protocol: 16,
+        resume: None,
+        disable_ice_lite: false,
+        subscriber_allow_pause: None,
+        add_tracks: Vec::new(),
+        publisher_offer: None,
+        sync_state: None,
+    }
+}
+
+/// The next message to the client; `None` when its socket is to be closed.
+async fn next(attached: &mut Attached) -> Option<Message> {
+    match timeout(PATIENCE, attached.responses.recv()).await.expect("a message in time") {
+        Some(Outgoing::Message(frame)) => frame.message().cloned(),
+        Some(Outgoing::Close) | None => None,
+    }
+}
+
+/// The first message of a kind, whatever comes before it.
+async fn until<T>(attached: &mut Attached, pick: impl Fn(&Message) -> Option<T>) -> T {
+    loop {
+        let message = next(attached).await.expect("the socket stays open");
+        if let Some(picked) = pick(&message) {
+            return picked;
+        }
+    }
+}
+
+async fn joined(node: &Node, room: &str, identity: &str) -> (Attached, proto::JoinResponse) {
+    let mut attached = node.join(request(room, identity)).await.expect("joins");
+    let Some(Message::Join(join)) = next(&mut attached).await else { panic!("Join comes first") };
+    (attached, join)
+}
+
+fn leave(message: &Message) -> Option<proto::LeaveRequest> {
+    match message {
+        Message::Leave(leave) => Some(leave.clone()),
+        _ => None,
+    }
+}
+
+async fn send(attached: &Attached, message: Ask) {
+    attached.requests.send(proto::SignalRequest { message: Some(message) }).await.expect("the room is there");
+}
+
+#[tokio::test]
+async fn members_of_a_room_see_each_other_and_get_their_tokens() {
+    let node = node(Settings::default());
+    let (mut ann, join) = joined(&node, "r", "ann").await;
+    assert!(join.participant.unwrap().sid.starts_with("PA_") && join.other_participants.is_empty());
+    let token = until(&mut ann, |message| match message {
+        Message::RefreshToken(token) => Some(token.clone()),
+        _ => None,
+    });
+    assert_eq!(token.await, "token for ann");
+    let (_bob, join) = joined(&node, "r", "bob").await;
+    assert_eq!(join.other_participants[0].identity, "ann");
+    let (_carl, join) = joined(&node, "other", "carl").await;
+    assert!(join.other_participants.is_empty(), "rooms do not mix");
+    let counts = node.counts();
+    assert_eq!((counts.rooms, counts.participants), (2, 3));
+}
+
+#[tokio::test]
+async fn what_cannot_be_joined_is_refused_by_name() {
+    let node = node(Settings { max_participants: 1, ..Settings::default() });
+    let (_ann, _) = joined(&node, "a", "ann").await;
+    let mut full = node.join(request("a", "bob")).await.expect("a refusal is a message");
+    let refusal = leave(&next(&mut full).await.expect("a reason")).expect("Leave comes first");
+    assert_eq!((refusal.reason(), refusal.action()), (proto::DisconnectReason::JoinFailure, Action::Disconnect));
+    assert!(next(&mut full).await.is_none(), "and the socket closes");
+    assert!(matches!(node.join(request("b", "")).await, Err(JoinError::Invalid(_))));
+    let (_bob, _) = joined(&node, "b", "bob").await;
+    assert!(matches!(node.join(request("c", "x")).await, Err(JoinError::Unavailable)), "two rooms at most");
+}
+
+#[tokio::test]
+async fn a_resume_of_an_unknown_session_is_told_to_join_anew_and_makes_no_room() {
+    let node = node(Settings::default());
+    let resume = Some(Resume { sid: "PA_gone".into() });
+    let mut nowhere = node.join(JoinRequest { resume: resume.clone(), ..request("r", "ann") }).await.unwrap();
+    let told = leave(&next(&mut nowhere).await.unwrap()).expect("Leave comes first");
+    assert_eq!((told.reason(), told.action()), (proto::DisconnectReason::StateMismatch, Action::Reconnect));
+    assert_eq!(node.counts().rooms, 0);
+    let (_ann, _) = joined(&node, "r", "ann").await;
+    let mut other = node.join(JoinRequest { resume, ..request("r", "ann") }).await.unwrap();
+    assert!(leave(&next(&mut other).await.unwrap()).is_some(), "another session of the same identity is not hers");
+}
+
+#[tokio::test]
+async fn the_newest_session_of_an_identity_wins() {
+    let node = node(Settings::default());
+    let (mut old, _) = joined(&node, "r", "ann").await;
+    let (_new, join) = joined(&node, "r", "ann").await;
+    assert!(join.other_participants.is_empty());
+    let told = until(&mut old, leave).await;
+    assert_eq!((told.reason(), told.action()), (proto::DisconnectReason::DuplicateIdentity, Action::Disconnect));
+    assert!(next(&mut old).await.is_none());
+    assert_eq!(node.counts().participants, 1);
+}
+
+#[tokio::test]
+async fn a_client_that_reads_nothing_loses_its_socket_and_no_one_else_notices() {
+    let node = node(Settings::default());
+    let (slow, _) = joined(&node, "r", "slow").await;
+    let (mut ann, _) = joined(&node, "r", "ann").await;
+    // Each ping is answered; the answers pile up until the queue is full.
+    for number in 0..5000 {
+        if slow.requests.send(proto::SignalRequest { message: Some(Ask::Ping(number)) }).await.is_err() {
+            break;
+        }
+    }
+    send(&ann, Ask::Ping(1)).await;
+    until(&mut ann, |message| matches!(message, Message::Pong(_)).then_some(())).await;
+    assert_eq!(node.counts().slow_sockets, 1);
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_before_its_media_is_gone_at_once() {
+    let node = node(Settings::default());
+    let (mut ann, _) = joined(&node, "r", "ann").await;
+    let (bob, _) = joined(&node, "r", "bob").await;
+    drop(bob);
+    let gone = until(&mut ann, |message| match message {
+        Message::Update(update) => update
+            .participants
+            .iter()
+            .find(|who| who.identity == "bob" && who.state() == proto::participant_info::State::Disconnected)
+            .cloned(),
+        _ => None,
+    });
+    assert_eq!(gone.await.disconnect_reason(), proto::DisconnectReason::SignalClose);
+}
+
+#[tokio::test]
+async fn absurd_input_ends_one_session_only() {
+    let node = node(Settings::default());
+    let (mut mad, _) = joined(&node, "r", "mad").await;
+    let (mut ann, _) = joined(&node, "r", "ann").await;
+    let offer =
+        proto::SessionDescription { r#type: "offer".into(), sdp: "m=\0".repeat(1000), id: 1, ..Default::default() };
+    send(&mad, Ask::Offer(offer)).await;
+    let told = until(&mut mad, leave).await;
+    assert_eq!(told.reason(), proto::DisconnectReason::StateMismatch);
+    send(&ann, Ask::Ping(1)).await;
+    until(&mut ann, |message| matches!(message, Message::Pong(_)).then_some(())).await;
+    assert_eq!(node.counts().room_panics, 0);
+}
+
+#[tokio::test]
+async fn when_the_node_stops_everyone_is_told_why_and_nobody_joins() {
+    let node = node(Settings::default());
+    let (mut ann, _) = joined(&node, "r", "ann").await;
+    timeout(PATIENCE, node.shutdown()).await.expect("stops in time");
+    let told = until(&mut ann, leave).await;
+    assert_eq!(told.reason(), proto::DisconnectReason::ServerShutdown);
+    assert!(matches!(node.join(request("r", "bob")).await, Err(JoinError::Unavailable)));
+}
