@@ -3,7 +3,7 @@
 set -eu
 
 wanted=""
-command -v "${TUTTI_CHROMIUM:-chromium}" >/dev/null 2>&1 || wanted="$wanted chromium"
+command -v "${TUTTI_E2E_CHROMIUM:-chromium}" >/dev/null 2>&1 || wanted="$wanted chromium"
 command -v python3 >/dev/null 2>&1 || wanted="$wanted python3"
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || wanted="$wanted python3-venv"
 command -v ip >/dev/null 2>&1 || wanted="$wanted iproute2"

@@ -14,6 +14,7 @@ import { until } from '../harness/until.mjs';
  * @property {'single' | 'dual'} [mode] number of peer connections
  * @property {string} [codec]
  * @property {boolean} [camera]
+ * @property {string} [fragment]
  * @property {import('playwright-core').BrowserContextOptions} [context]
  *
  * @typedef {object} VideoSeen
@@ -36,12 +37,12 @@ export class Guest {
   }
 
   /** Opens the start page. @param {Browser} browser @param {Visit} visit */
-  static async open(browser, { demo, room, name, mode = 'single', codec, context = {} }) {
+  static async open(browser, { demo, room, name, mode = 'single', codec, fragment, context = {} }) {
     const tab = await browser.newContext({ viewport: { width: 960, height: 640 }, locale: 'en-GB', permissions: ['camera', 'microphone'], ...context });
     await tab.addInitScript(withoutVoiceProcessing);
     const guest = new Guest(await tab.newPage(), name);
     const query = new URLSearchParams({ room, ...(mode === 'dual' && { single: '0' }), ...(codec && { codec }) });
-    await guest.page.goto(`${demo}/?${query}`);
+    await guest.page.goto(`${demo}/?${query}${fragment ? `#${fragment}` : ''}`);
     return guest;
   }
 

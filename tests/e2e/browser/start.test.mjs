@@ -160,6 +160,20 @@ test('where no tokens are handed out, a pasted one opens its room', async () => 
   }
 });
 
+test('a link with a token needs nothing more, and the address forgets the token', async () => {
+  const room = newRoom('link');
+  const token = await tokenFor(room, 'ada', { name: 'Ada' });
+  const guest = await Guest.open(browser, { demo: demo.url, room, name: 'Ada', fragment: `token=${token}` });
+  try {
+    await guest.page.getByText(`This token opens the room “${room}”.`).waitFor();
+    assert.ok(!guest.page.url().includes('token'));
+    await guest.page.getByRole('button', { name: 'Join the call' }).click();
+    await guest.inCall();
+  } finally {
+    await guest.close();
+  }
+});
+
 test('a server that cannot be reached is named as such', async () => {
   const gone = await serveDemo({ withTokens: true });
   const guest = await Guest.open(browser, { demo: gone.url, room: newRoom('gone'), name: 'Ada' });

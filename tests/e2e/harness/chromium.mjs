@@ -1,5 +1,5 @@
 // @ts-check
-/** Chromium with pretend devices. Found by `TUTTI_CHROMIUM`, else by its usual names on the path. */
+/** Chromium with pretend devices. Found by `TUTTI_E2E_CHROMIUM`, else by its usual names on the path. */
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -25,8 +25,8 @@ const FLAGS = [
 ];
 
 export function chromiumPath() {
-  const candidates = process.env.TUTTI_CHROMIUM
-    ? [process.env.TUTTI_CHROMIUM]
+  const candidates = process.env.TUTTI_E2E_CHROMIUM
+    ? [process.env.TUTTI_E2E_CHROMIUM]
     : (process.env.PATH ?? '').split(delimiter).flatMap((folder) => NAMES.map((name) => join(folder, name)));
   const found = candidates.find((path) => {
     try {
@@ -36,7 +36,7 @@ export function chromiumPath() {
       return false;
     }
   });
-  if (!found) throw new Error('no Chromium: run tests/e2e/install.sh or set TUTTI_CHROMIUM');
+  if (!found) throw new Error('no Chromium: run tests/e2e/install.sh or set TUTTI_E2E_CHROMIUM');
   return found;
 }
 

@@ -4,6 +4,7 @@
  * - `room`    name of the room, filled in on the first screen
  * - `single`  `0` joins with two peer connections instead of one
  * - `codec`   camera codec to publish with: `vp8` (default), `vp9`, `h264`, `h265`, `av1`
+ * - `#token=` a token to join with; in the fragment, because that part never reaches a server or its log
  */
 import type { VideoCodec } from 'livekit-client';
 
@@ -13,16 +14,19 @@ export interface PageRequest {
   readonly room: string;
   readonly singlePeerConnection: boolean;
   readonly codec: VideoCodec;
+  /** Empty when the page has to ask for one. */
+  readonly token: string;
 }
 
-/** Reads a query string such as `?room=choir&single=0`; unknown or senseless values fall back to the defaults. */
-export function readPageRequest(search: string): PageRequest {
+/** Reads `?room=choir&single=0` and `#token=…`; unknown or senseless values fall back to the defaults. */
+export function readPageRequest(search: string, fragment: string): PageRequest {
   const query = new URLSearchParams(search);
   const codec = query.get('codec')?.toLowerCase();
   return {
     room: query.get('room')?.trim() ?? '',
     singlePeerConnection: query.get('single') !== '0',
     codec: CODECS.find((known) => known === codec) ?? 'vp8',
+    token: new URLSearchParams(fragment.replace(/^#/, '')).get('token') ?? '',
   };
 }
 

@@ -36,19 +36,19 @@ export interface Wish {
 const ROOM_NAME_BYTES_MAX = 256;
 
 export class Visit {
-  readonly request = readPageRequest(location.search);
+  readonly request = readPageRequest(location.search, location.hash);
   readonly devices = new Devices();
   readonly preview = new Preview(this.devices);
   readonly place = signal<Place>({ at: 'start' });
   readonly failure = signal<Failure | undefined>(undefined);
   readonly needsToken = signal(false);
-  readonly wish = signal<Wish>({ name: rememberedName(), room: this.request.room, token: '' });
+  readonly wish = signal<Wish>({ name: rememberedName(), room: this.request.room, token: this.request.token });
 
   /** A tab that was reloaded in the middle of a call goes straight back to it. */
   async begin(): Promise<void> {
     // Out of the browser's back/forward cache comes a page whose call is over.
     addEventListener('pageshow', (event) => event.persisted && location.reload());
-    const seat = rememberedSeat();
+    const seat = this.request.token ? undefined : rememberedSeat();
     if (seat && seat.room === this.request.room) {
       this.wish.value = { name: seat.name, room: seat.room, token: '' };
       this.place.value = { at: 'entering', isReturn: true };
@@ -56,7 +56,13 @@ export class Visit {
       return this.#enter(seat, () => requestAccess(pageBase(), seat));
     }
     void this.preview.start();
-    this.needsToken.value = !(await handsOutTokens(pageBase()));
+    if (this.request.token) {
+      // Used once: neither a reload nor a copied address shall carry it on.
+      history.replaceState(null, '', addressOf(this.request.room, location.href));
+      this.needsToken.value = true;
+    } else {
+      this.needsToken.value = !(await handsOutTokens(pageBase()));
+    }
   }
 
   /** Takes the wish of the start page to the room, or says what is missing. */
