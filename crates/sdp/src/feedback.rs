@@ -33,7 +33,7 @@ impl Feedback {
 
     /// The message with these words.
     pub fn from_text(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let text = text.trim_ascii();
         Self::ALL.into_iter().find(|feedback| feedback.text() == text)
     }
 }

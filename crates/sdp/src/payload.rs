@@ -1,6 +1,35 @@
 //! One payload type of a media section: `a=rtpmap`, `a=fmtp`, `a=rtcp-fb` together.
 
+use std::borrow::Cow;
+
 use crate::feedback::FeedbackSet;
+
+/// Encoding names that stand in nearly every description: they cost no allocation.
+const NAMES: [&str; 15] = [
+    "rtx",
+    "H264",
+    "VP9",
+    "VP8",
+    "AV1",
+    "H265",
+    "opus",
+    "red",
+    "ulpfec",
+    "PCMU",
+    "PCMA",
+    "G722",
+    "CN",
+    "telephone-event",
+    "flexfec-03",
+];
+
+/// `name` as an encoding name.
+pub(crate) fn encoding_name(name: &str) -> Cow<'static, str> {
+    match NAMES.into_iter().find(|known| *known == name) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(name.to_owned()),
+    }
+}
 
 /// A payload type and what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,7 +37,7 @@ pub struct Payload {
     /// RTP payload type, 0 to 127.
     pub number: u8,
     /// Encoding name as written (`VP8`, `opus`, `rtx`); compared without case. Empty: no `a=rtpmap`.
-    pub encoding: String,
+    pub encoding: Cow<'static, str>,
     /// RTP clock rate, Hz.
     pub clock_rate: u32,
     /// Audio channels; 1 if not stated.
@@ -30,7 +59,7 @@ impl Payload {
         };
         Self {
             number,
-            encoding: encoding.to_owned(),
+            encoding: Cow::Borrowed(encoding),
             clock_rate: if encoding.is_empty() { 0 } else { 8_000 },
             channels: 1,
             parameters: String::new(),
@@ -49,8 +78,8 @@ impl Payload {
         self.parameters
             .split(';')
             .filter_map(|pair| pair.split_once('='))
-            .filter(|(key, _)| key.trim().eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.trim())
+            .filter(|(key, _)| key.trim_ascii().eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim_ascii())
             .next_back()
     }
 

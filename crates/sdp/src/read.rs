@@ -5,7 +5,7 @@ use crate::error::{Error, Fault};
 use crate::feedback::{Feedback, FeedbackSet};
 use crate::limits;
 use crate::media::{Direction, MediaKind, MediaSection, Protocol};
-use crate::payload::Payload;
+use crate::payload::{Payload, encoding_name};
 use crate::session::SessionDescription;
 use crate::source::Source;
 use crate::transport::{Fingerprint, Setup, TransportAttributes};
@@ -48,7 +48,9 @@ fn split(line: &str) -> Result<(u8, &str), Fault> {
     if line.len() > limits::LINE_BYTES_MAX {
         return Err(Fault::TooLong { limit: limits::LINE_BYTES_MAX });
     }
-    if line.bytes().any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) {
+    // Without an early way out: the whole line is checked a register at a time.
+    let control = line.bytes().fold(false, |found, byte| found | ((byte < 0x20) & (byte != b'\t')) | (byte == 0x7f));
+    if control {
         return Err(Fault::NotALine);
     }
     match line.as_bytes() {
@@ -116,7 +118,7 @@ impl Walker {
             }
             b'm' => self.media(value).map_err(|fault| ("m", fault)),
             b'a' => {
-                let (name, value) = value.split_once(':').unwrap_or((value, ""));
+                let (name, value) = attribute::cut(value, b':').unwrap_or((value, ""));
                 self.attribute(name, value)
             }
             _ => Ok(()),
@@ -129,7 +131,7 @@ impl Walker {
         if self.session.media.len() == limits::SECTIONS_MAX {
             return Err(Fault::TooMany { limit: limits::SECTIONS_MAX });
         }
-        let mut words = value.split_whitespace();
+        let mut words = value.split_ascii_whitespace();
         let kind = MediaKind::from_text(words.next().ok_or(Fault::Missing("kind"))?);
         let port = words.next().ok_or(Fault::Missing("port"))?;
         let port = attribute::number(port.split('/').next().unwrap_or_default(), "port")?;
@@ -162,11 +164,9 @@ impl Walker {
     }
 
     fn attribute(&mut self, name: &str, value: &str) -> Result<(), Named> {
-        if let Some(direction) = Direction::from_text(name) {
-            match &mut self.open {
-                Some(open) => open.direction = Some(direction),
-                None => self.direction = Some(direction),
-            }
+        if let Some(open) = &mut self.open
+            && section_attribute(open, name, value)?
+        {
             return Ok(());
         }
         let transport = match &mut self.open {
@@ -176,8 +176,15 @@ impl Walker {
         if transport_attribute(transport, name, value)? {
             return Ok(());
         }
-        match &mut self.open {
-            Some(open) => section_attribute(open, name, value),
+        if let Some(direction) = Direction::from_text(name) {
+            match &mut self.open {
+                Some(open) => open.direction = Some(direction),
+                None => self.direction = Some(direction),
+            }
+            return Ok(());
+        }
+        match self.open {
+            Some(_) => Ok(()),
             None => self.session_attribute(name, value).map_err(|fault| ("a=group", fault)),
         }
     }
@@ -186,9 +193,9 @@ impl Walker {
         match name {
             "ice-lite" => self.session.ice_lite = true,
             "extmap-allow-mixed" => self.session.extmap_allow_mixed = true,
-            "msid-semantic" => self.session.msid_semantic = Some(value.trim().to_owned()),
+            "msid-semantic" => self.session.msid_semantic = Some(value.trim_ascii().to_owned()),
             "group" if self.session.bundle.is_empty() => {
-                let mut words = value.split_whitespace();
+                let mut words = value.split_ascii_whitespace();
                 if words.next() == Some("BUNDLE") {
                     for mid in words {
                         push(&mut self.session.bundle, mid.to_owned(), limits::SECTIONS_MAX)?;
@@ -212,7 +219,7 @@ fn transport_attribute(transport: &mut TransportAttributes, name: &str, value: &
             let pwd = attribute::word(value, "password").map_err(|fault| ("a=ice-pwd", fault))?;
             transport.ice_pwd = Some(pwd.to_owned());
         }
-        "ice-options" => transport.trickle = value.split_whitespace().any(|option| option == "trickle"),
+        "ice-options" => transport.trickle = value.split_ascii_whitespace().any(|option| option == "trickle"),
         "fingerprint" => {
             let fingerprint = attribute::fingerprint(value).map_err(|fault| ("a=fingerprint", fault))?;
             let keeps = matches!(
@@ -224,7 +231,7 @@ fn transport_attribute(transport: &mut TransportAttributes, name: &str, value: &
             }
         }
         "setup" => {
-            let setup = Setup::from_text(value.trim()).ok_or(("a=setup", Fault::Invalid("role")))?;
+            let setup = Setup::from_text(value.trim_ascii()).ok_or(("a=setup", Fault::Invalid("role")))?;
             transport.setup = Some(setup);
         }
         _ => return Ok(false),
@@ -232,70 +239,54 @@ fn transport_attribute(transport: &mut TransportAttributes, name: &str, value: &
     Ok(true)
 }
 
-/// Reads an attribute of a section.
-fn section_attribute(open: &mut OpenSection, name: &str, value: &str) -> Result<(), Named> {
+/// Reads an attribute of a section; `false` if it is none of those that only sections have.
+fn section_attribute(open: &mut OpenSection, name: &str, value: &str) -> Result<bool, Named> {
     let section = &mut open.section;
     match name {
+        "rtcp-fb" => rtcp_fb(open, value).map_err(|fault| ("a=rtcp-fb", fault))?,
+        "rtpmap" => rtpmap(open, value).map_err(|fault| ("a=rtpmap", fault))?,
+        "fmtp" => fmtp(open, value).map_err(|fault| ("a=fmtp", fault))?,
+        "extmap" => attribute::extension(value)
+            .and_then(|extension| push(&mut section.extensions, extension, limits::ATTRIBUTES_MAX))
+            .map_err(|fault| ("a=extmap", fault))?,
         "mid" => {
             let mid = attribute::word(value, "mid").map_err(|fault| ("a=mid", fault))?;
             section.mid = Some(mid.to_owned());
-            Ok(())
         }
-        "rtpmap" => rtpmap(open, value).map_err(|fault| ("a=rtpmap", fault)),
-        "fmtp" => fmtp(open, value).map_err(|fault| ("a=fmtp", fault)),
-        "rtcp-fb" => rtcp_fb(open, value).map_err(|fault| ("a=rtcp-fb", fault)),
-        "rtcp-mux" => {
-            section.rtcp_mux = true;
-            Ok(())
-        }
-        "rtcp-rsize" => {
-            section.rtcp_rsize = true;
-            Ok(())
-        }
-        "bundle-only" => {
-            section.bundle_only = true;
-            Ok(())
-        }
-        "extmap-allow-mixed" => {
-            section.extmap_allow_mixed = true;
-            Ok(())
-        }
-        "extmap" => attribute::extension(value)
-            .and_then(|extension| push(&mut section.extensions, extension, limits::ATTRIBUTES_MAX))
-            .map_err(|fault| ("a=extmap", fault)),
+        "rtcp-mux" => section.rtcp_mux = true,
+        "rtcp-rsize" => section.rtcp_rsize = true,
+        "bundle-only" => section.bundle_only = true,
+        "extmap-allow-mixed" => section.extmap_allow_mixed = true,
+        "end-of-candidates" => section.end_of_candidates = true,
         "msid" => attribute::msid(value)
             .and_then(|msid| push(&mut section.msids, msid, limits::ATTRIBUTES_MAX))
-            .map_err(|fault| ("a=msid", fault)),
-        "ssrc" => source(section, value).map_err(|fault| ("a=ssrc", fault)),
+            .map_err(|fault| ("a=msid", fault))?,
+        "ssrc" => source(section, value).map_err(|fault| ("a=ssrc", fault))?,
         "ssrc-group" => attribute::source_group(value, limits::ATTRIBUTES_MAX)
             .and_then(|group| push(&mut section.source_groups, group, limits::ATTRIBUTES_MAX))
-            .map_err(|fault| ("a=ssrc-group", fault)),
+            .map_err(|fault| ("a=ssrc-group", fault))?,
         "rid" => attribute::rid(value)
             .and_then(|rid| push(&mut section.rids, rid, limits::ATTRIBUTES_MAX))
-            .map_err(|fault| ("a=rid", fault)),
+            .map_err(|fault| ("a=rid", fault))?,
         "simulcast" => {
             let simulcast = attribute::simulcast(value, limits::ATTRIBUTES_MAX);
             section.simulcast = Some(simulcast.map_err(|fault| ("a=simulcast", fault))?);
-            Ok(())
         }
-        "candidate" => push(&mut section.candidates, format!("candidate:{}", value.trim()), limits::ATTRIBUTES_MAX)
-            .map_err(|fault| ("a=candidate", fault)),
-        "end-of-candidates" => {
-            section.end_of_candidates = true;
-            Ok(())
+        "candidate" => {
+            push(&mut section.candidates, format!("candidate:{}", value.trim_ascii()), limits::ATTRIBUTES_MAX)
+                .map_err(|fault| ("a=candidate", fault))?
         }
         "sctp-port" => {
             let port = attribute::number(value, "port").map_err(|fault| ("a=sctp-port", fault))?;
             section.sctp_port = Some(port);
-            Ok(())
         }
         "max-message-size" => {
             let size = attribute::number(value, "size").map_err(|fault| ("a=max-message-size", fault))?;
             section.max_message_size = Some(size);
-            Ok(())
         }
-        _ => Ok(()),
+        _ => return Ok(false),
     }
+    Ok(true)
 }
 
 fn rtpmap(open: &mut OpenSection, value: &str) -> Result<(), Fault> {
@@ -305,7 +296,7 @@ fn rtpmap(open: &mut OpenSection, value: &str) -> Result<(), Fault> {
     let (number, rest) = attribute::payload_type(value)?;
     let (name, clock_rate, channels) = attribute::encoding(rest)?;
     if let Some(payload) = number.and_then(|number| open.payload(number)) {
-        payload.encoding = name.to_owned();
+        payload.encoding = encoding_name(name);
         payload.clock_rate = clock_rate;
         payload.channels = channels;
     }

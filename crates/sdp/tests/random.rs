@@ -65,7 +65,7 @@ fn payloads(dice: &mut Dice) -> Vec<Payload> {
             continue;
         }
         let mut payload = Payload::new(number);
-        payload.encoding = dice.pick(&["VP8", "opus", "rtx", "H264"]).to_owned();
+        payload.encoding = dice.pick(&["VP8", "opus", "rtx", "H264", "own"]).into();
         payload.clock_rate = dice.next() as u32;
         payload.channels = 1 + dice.below(8) as u8;
         payload.parameters = dice.list(3, |dice| format!("{}={}", dice.word(), dice.word())).join(";");

@@ -1,5 +1,7 @@
 //! Payload formats: the table of our own offers, and what a section of the client names.
 
+use std::borrow::Cow;
+
 use tutti_forward::PayloadFormat;
 use tutti_rtp::{Codec, MediaKind};
 use tutti_sdp::{Feedback, FeedbackSet, MediaSection, Payload};
@@ -61,7 +63,7 @@ pub(super) fn own_payloads(codec: Codec, h264_high: bool) -> impl Iterator<Item 
     let formats = OWN_FORMATS.iter().filter(move |format| format.codec == codec && (h264_high || !format.high));
     formats.flat_map(move |format| {
         let mut payload = Payload::new(format.payload_type);
-        payload.encoding = codec.name().to_owned();
+        payload.encoding = Cow::Borrowed(codec.name());
         payload.clock_rate = codec.clock_rate();
         payload.channels = if matches!(codec, Codec::Opus | Codec::Red) { 2 } else { 1 };
         payload.parameters = format.parameters.to_owned();
@@ -79,7 +81,7 @@ pub(super) fn is_own(codec: Codec, payload_type: u8) -> bool {
 /// The payload that retransmits `payload`, with type `number`.
 pub(super) fn retransmission(number: u8, payload: &Payload) -> Payload {
     let mut repair = Payload::new(number);
-    repair.encoding = "rtx".to_owned();
+    repair.encoding = Cow::Borrowed("rtx");
     repair.clock_rate = payload.clock_rate;
     repair.parameters = format!("apt={}", payload.number);
     repair

@@ -262,7 +262,7 @@ fn section(slot: &Slot) -> MediaSection {
     for (name, number, parameters) in codecs {
         let audio = slot.kind == MediaKind::Audio;
         let mut payload = Payload::new(*number);
-        payload.encoding = (*name).to_owned();
+        payload.encoding = (*name).to_owned().into();
         payload.clock_rate = if audio { 48_000 } else { 90_000 };
         payload.channels = if audio { 2 } else { 1 };
         payload.parameters = (*parameters).to_owned();
@@ -271,7 +271,7 @@ fn section(slot: &Slot) -> MediaSection {
         section.payloads.push(payload.clone());
         if !audio {
             let mut repair = Payload::new(number + 1);
-            repair.encoding = "rtx".to_owned();
+            repair.encoding = "rtx".into();
             repair.clock_rate = 90_000;
             repair.parameters = format!("apt={number}");
             section.payloads.push(repair);
