@@ -23,7 +23,7 @@ pub use feedback::FeedbackWritten;
 use index::Unwrapped;
 use nack::Arrival;
 pub use nack::NackConfig;
-use stream::ReceiveStream;
+use stream::{ReceiveStream, Taken};
 use tutti_rtp::{MediaKind, RtpPacket, RtpTimestamp, rtx};
 
 use crate::clock::span;
@@ -207,12 +207,11 @@ impl ReceiveTrack {
         }
         let layer = stream.layer;
         let state = self.streams.get_mut(usize::from(layer.0))?;
-        let unwrapped = if state.ssrc.is_some_and(|ssrc| ssrc != packet.ssrc()) {
-            Unwrapped::Restarted(state.indexer.restart(packet.sequence()))
-        } else {
-            state.indexer.unwrap(packet.sequence())
+        let unwrapped = match state.take_ssrc(now, packet.ssrc()) {
+            Taken::Own => state.indexer.unwrap(packet.sequence()),
+            Taken::New => Unwrapped::Restarted(state.indexer.restart(packet.sequence())),
+            Taken::Late => Unwrapped::Suspect,
         };
-        state.ssrc = Some(packet.ssrc());
         let index = match unwrapped {
             Unwrapped::Index(index) => index,
             Unwrapped::Restarted(index) => {

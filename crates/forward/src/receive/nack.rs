@@ -18,7 +18,7 @@ pub struct NackConfig {
     pub repeat_min: Duration,
     /// … nor later than this.
     pub repeat_max: Duration,
-    /// Requests for one packet.
+    /// Requests for one packet; 0 = missing packets are not even noted.
     pub tries_max: u8,
     /// Give a packet up after this time.
     pub keep: Duration,
@@ -117,7 +117,7 @@ impl NackList {
         }
         self.newest = Some(index);
         let gap = index - newest - 1;
-        if gap == 0 {
+        if gap == 0 || self.config.tries_max == 0 {
             // Cheap on the common path: a packet in order changes nothing unless a gap not yet asked for waits for it.
             if self.missing.last().is_some_and(|missing| missing.sent.is_none()) {
                 self.schedule();

@@ -67,6 +67,16 @@ fn requests_are_repeated_each_round_trip_and_bounded() {
 }
 
 #[test]
+fn without_tries_nothing_is_noted() {
+    let began = Instant::now();
+    let mut list = NackList::new(NackConfig { tries_max: 0, ..NackConfig::default() });
+    for index in [10, 20, 5_000] {
+        assert_eq!(list.arrived(began, index), Arrival::Ordered);
+        assert_eq!(list.due(), None);
+    }
+}
+
+#[test]
 fn a_packet_that_is_found_tells_how_long_it_took() {
     let began = Instant::now();
     let mut list = NackList::new(NackConfig { reorder_packets: 1, ..NackConfig::default() });

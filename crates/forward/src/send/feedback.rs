@@ -8,6 +8,7 @@ use tutti_rtp::{CompactNtp, ExtendedSequence, SequenceNumber};
 use super::build::Numbers;
 use super::history::{Request, SentAs};
 use super::{SendKind, SendPacket, SendTrack, Source};
+use crate::clock::SourceClock;
 use crate::layers::Layers;
 use crate::{LegQuality, PacketAt};
 
@@ -21,6 +22,8 @@ pub(super) struct ReceiverView {
     reports_sent: usize,
     rtt: Option<Duration>,
     newest: Option<ReportBlock>,
+    /// The publisher's clock with our timestamps, as last reported.
+    clock: Option<SourceClock>,
     /// The newest block when the quality window began.
     before: Option<ReportBlock>,
 }
@@ -157,16 +160,19 @@ impl SendTrack {
         if !self.timers.take_report_due(now) {
             return None;
         }
-        let layer = self.current?;
-        let clock = layers.clock(layer)?;
         let rate_hz = self.timeline.rate_hz()?;
+        let offset = self.timeline.offset();
+        let told = layers.clock(self.current?).map(|clock| SourceClock { rtp: clock.rtp.add(offset), ..clock });
+        // Some publishers report on one layer only: then what was said before a switch goes on.
+        let clock = told.or(self.receiver.clock)?;
         let (ntp, rtp) = clock.at(now, rate_hz);
+        self.receiver.clock = Some(clock);
         self.timers.report_sent(now);
         self.receiver.report_sent(now, ntp.compact());
         Some(SenderInfo {
             ssrc: self.ssrc,
             ntp,
-            rtp: rtp.add(self.timeline.offset()),
+            rtp,
             packets: (self.counters.packets + self.counters.padding) as u32,
             octets: self.counters.octets as u32,
         })

@@ -192,9 +192,7 @@ impl SendTrack {
 
     pub(super) fn may_switch(&self, source: Source<'_>) -> bool {
         let Source { layers, layer, slot } = source;
-        let usable = !slot.is_padding()
-            && self.routes.get(slot.format).is_some()
-            && slot.index >= layers.generation(layer).first;
+        let usable = !slot.is_padding() && self.routes.get(slot.format).is_some();
         let opens = match self.kind {
             MediaKind::Audio => true,
             MediaKind::Video => slot.frame.key && slot.frame.spatial == 0,

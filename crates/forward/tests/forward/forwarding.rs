@@ -150,6 +150,21 @@ fn what_is_found_late_takes_the_number_kept_for_it() {
 }
 
 #[test]
+fn a_packet_offered_twice_is_sent_once() {
+    let (mut node, mut camera) = node(true);
+    let mut offered = Vec::new();
+    for packet in camera.encode(node.elapsed(), Shot::KEY) {
+        offered.extend(node.arrive(&packet));
+    }
+    let layers = node.receive.layers();
+    for at in offered {
+        let slot = layers.slot(at).unwrap();
+        assert!(node.subscribers[0].send.forward(node.now, layers, at.layer, slot).is_none());
+    }
+    assert_eq!(node.subscribers[0].send.counters().late, 3);
+}
+
+#[test]
 fn probes_of_the_publisher_leave_no_gap() {
     let (mut node, mut camera) = node(true);
     for number in 0..30 {
@@ -212,6 +227,7 @@ fn a_stream_that_begins_afresh_goes_on_for_the_subscriber() {
     let media = node.subscribers[0].media();
     assert_eq!(node.subscribers[0].holes(), []);
     assert_eq!(node.receive.counters().restarts, 1);
+    assert_eq!(node.receive.counters().given_up, 0, "nothing is missing between two lives of a stream");
     let steps: Vec<u32> = media.windows(2).map(|pair| pair[1].timestamp().wrapping_sub(pair[0].timestamp())).collect();
     assert!(steps.iter().all(|step| *step < 20_000), "{steps:?}");
 }

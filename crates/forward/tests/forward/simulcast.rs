@@ -299,6 +299,76 @@ fn sender_reports_put_layers_on_one_clock() {
 }
 
 #[test]
+fn reports_go_on_where_only_one_layer_is_reported() {
+    let mut call = Call::new();
+    call.frame(|_| true);
+    let camera = call.cameras[2].clone();
+    let elapsed = call.node.elapsed();
+    let ntp = NtpTime::from_unix(Duration::from_secs(1_700_000_000)) + elapsed;
+    let rtp = RtpTimestamp(camera.timestamp(elapsed));
+    let info = SenderInfo { ssrc: Ssrc(camera.ssrc), ntp, rtp, packets: 0, octets: 0 };
+    call.node.receive.handle_sender_report(call.node.now, info.ssrc, &info);
+    call.frames(100);
+    call.target(0, 7);
+    call.frame(|_| true);
+    call.frames(200);
+    assert_eq!(call.current(), Some(0));
+    let (media, reports) = (call.media(), &call.node.subscribers[0].reports);
+    assert!(reports.len() >= 3);
+    let (report, last) = (reports.last().unwrap(), media.last().unwrap());
+    let ticks = i64::from(last.timestamp().wrapping_sub(report.rtp.0) as i32);
+    let captured = report.ntp.to_unix().as_secs_f64() + ticks as f64 / 90_000.0;
+    let truth = 1_700_000_000.0 + (call.node.elapsed() - FRAME).as_secs_f64();
+    assert!((captured - truth).abs() < 0.002, "{}", captured - truth);
+}
+
+#[test]
+fn a_stream_that_changes_its_ssrc_begins_afresh_once() {
+    let mut call = Call::new();
+    call.frame(|_| true);
+    call.frames(5);
+    let late = call.cameras[2].encode(call.node.elapsed(), Shot::DELTA);
+    call.cameras[2].ssrc = 0x9999;
+    call.cameras[2].sequence = 4_000;
+    call.frame(|layer| layer == 2);
+    for packet in &late {
+        assert_eq!(call.node.arrive(packet), None, "late packets of the old SSRC change nothing");
+    }
+    call.frames(5);
+    assert_eq!(call.node.receive.counters().restarts, 1);
+    assert_eq!(call.current(), Some(2));
+    assert_seamless(&call.media());
+}
+
+#[test]
+fn a_backup_codec_is_taken_by_those_who_lack_the_first() {
+    let mut publish = publish_simulcast(Codec::Vp9, 1);
+    publish.mid = "0".to_owned();
+    let mut node = Node::new(&publish);
+    node.add(&subscribe(Codec::Vp8, true), 1);
+    let mut nine = crate::support::svc::SvcEncoder::new();
+    nine.ssrc = 0x7000;
+    let mut packet = nine.vp9(node.elapsed(), true, 0, 1).remove(0);
+    // The first section has MID 0.
+    let at = packet.windows(2).position(|pair| pair == [0x10, b'1']).unwrap();
+    packet[at + 1] = b'0';
+    assert!(node.arrive(&packet).is_some());
+    let events: Vec<_> = std::iter::from_fn(|| node.subscribers[0].send.poll_event()).collect();
+    assert!(matches!(events[..], [tutti_forward::ForwardEvent::CodecMismatch { .. }]), "{events:?}");
+    node.receive.add_section(node.now, &publish_simulcast(Codec::Vp8, 2)).unwrap();
+    let mut camera = Vp8Encoder::new(Some("h"), 1);
+    for _ in 0..5 {
+        for packet in camera.encode(node.elapsed(), Shot::KEY) {
+            node.arrive(&packet);
+        }
+        node.sleep(FRAME);
+    }
+    assert_eq!(node.subscribers[0].send.current(), Some(LayerIndex(2)));
+    assert_eq!(node.subscribers[0].media().len(), 15);
+    assert_seamless(&node.subscribers[0].media());
+}
+
+#[test]
 fn many_requests_for_a_key_frame_become_few() {
     let mut call = Call::new();
     call.frame(|_| true);
