@@ -30,6 +30,7 @@ impl IdentityChange<'_> {
         within("name", self.name.len(), limits.name_bytes)?;
         within("metadata", self.metadata.len(), limits.metadata_bytes)?;
         let mut attributes = member.attributes.clone();
+        #[expect(clippy::iter_over_hash_type, reason = "goes into a map with an order")]
         for (key, value) in self.attributes {
             if value.is_empty() {
                 attributes.remove(key);

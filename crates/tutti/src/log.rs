@@ -2,6 +2,7 @@
 //! and the types that hold secrets do not show them.
 
 use std::backtrace::Backtrace;
+use std::io::{self, IsTerminal as _};
 use std::panic;
 
 use tracing_subscriber::EnvFilter;
@@ -15,9 +16,9 @@ use crate::config::{Log, LogFormat};
 /// The filter cannot be read.
 pub(crate) fn start(log: &Log) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(&log.level)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match log.format {
-        LogFormat::Text => builder.init(),
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
     // A panic ends one room or one transport, not the server; it must not go unseen.

@@ -8,8 +8,8 @@ mod node;
 use std::fmt;
 
 use livekit_protocol as proto;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
@@ -36,14 +36,9 @@ struct JoinLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct MessageLabels {
-    direction: Direction,
+    /// `in` or `out`, seen from the server.
+    direction: &'static str,
     kind: &'static str,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum Direction {
-    In,
-    Out,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -78,12 +73,12 @@ impl Metrics {
 
     /// A client said something.
     pub(crate) fn received(&self, message: &proto::signal_request::Message) {
-        self.message(Direction::In, kinds::request(message));
+        self.message("in", kinds::request(message));
     }
 
     /// A client was told something.
     pub(crate) fn sent(&self, message: &proto::signal_response::Message) {
-        self.message(Direction::Out, kinds::response(message));
+        self.message("out", kinds::response(message));
     }
 
     /// A signalling socket closed.
@@ -91,7 +86,7 @@ impl Metrics {
         self.closes.get_or_create(&CloseLabels { reason }).inc();
     }
 
-    fn message(&self, direction: Direction, kind: &'static str) {
+    fn message(&self, direction: &'static str, kind: &'static str) {
         self.messages.get_or_create(&MessageLabels { direction, kind }).inc();
     }
 

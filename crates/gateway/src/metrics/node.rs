@@ -45,10 +45,13 @@ impl Collector for NodeCollector {
         counter(&mut encoder, "slow_sockets", help, counts.slow_sockets)?;
 
         let media = self.node.media_metrics();
-        let tcp = [("accepted", media.tcp.accepted), ("refused", media.tcp.refused), ("invalid", media.tcp.invalid)];
-        for (name, value) in tcp {
-            counter(&mut encoder, &format!("media_tcp_{name}"), "ICE-TCP connections", value)?;
-        }
+        let tcp = media.tcp;
+        let help = "Connections for media over TCP handed to a shard";
+        counter(&mut encoder, "media_tcp_accepted", help, tcp.accepted)?;
+        let help = "Connections for media over TCP closed because too many were waiting";
+        counter(&mut encoder, "media_tcp_refused", help, tcp.refused)?;
+        let help = "Connections for media over TCP closed because they began with no check for anybody here";
+        counter(&mut encoder, "media_tcp_invalid", help, tcp.invalid)?;
         per_shard(&mut encoder, &media.shards)
     }
 }

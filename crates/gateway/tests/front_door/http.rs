@@ -153,7 +153,7 @@ async fn metrics_are_named() {
         "tutti_signal_sockets 1",
         "tutti_joins_total{result=\"ok\"} 1",
         "tutti_validations_total{result=\"unauthorized\"} 1",
-        "tutti_signal_messages_total{direction=\"Out\",kind=\"join\"} 1",
+        "tutti_signal_messages_total{direction=\"out\",kind=\"join\"} 1",
         "tutti_room_panics_total 0",
         "tutti_media_transports{shard=\"0\"} ",
         "tutti_media_rtp_in_total{shard=\"0\"} 0",
