@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use crate::config::LogFormat;
+use crate::load::LoadFlags;
 
 /// An open, self-hosted real-time audio and video cloud.
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Token(TokenFlags),
     /// Print the configuration in force, secrets hidden
     Config(ServeFlags),
+    /// Load a server of your own with headless clients
+    Load(LoadFlags),
 }
 
 /// Flags that change the configuration. What is absent leaves the key alone.
@@ -105,6 +108,9 @@ pub(crate) struct TokenFlags {
     /// Configuration file that holds the keys
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Print an address of the demo that joins with the token, for the server at this address
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
     /// Room to join
     #[arg(long)]
     pub(crate) room: String,
@@ -175,7 +181,7 @@ fn attribute(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let seconds = match unit {

@@ -4,14 +4,17 @@
 //! |---|---|
 //! | [`cli`] | commands and flags |
 //! | [`config`] | the typed configuration: defaults, file, environment, flags |
+//! | [`discover`] | our address as the outside sees it, asked of STUN servers |
 //! | [`serve`] | `tutti serve`: builds the node and its front door, runs them, stops them |
 //! | [`token`] | `tutti token`: prints an access token |
+//! | [`load`] | `tutti load`: many headless clients, one report |
 //! | [`log`] | structured logs, and panics in them |
 //!
 //! Must not: hold any behaviour of the server itself. It reads what is wanted, puts the parts together and lets go.
 
 mod cli;
 mod config;
+mod discover;
 mod log;
 mod serve;
 mod token;
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(flags) => Config::load(&flags).map_err(Into::into).and_then(|config| serve::run(&config)),
         Command::Token(flags) => token::run(&flags),
+        Command::Load(flags) => load::run(&flags),
         Command::Config(flags) => Config::load(&flags).map_err(Into::into).map(|config| print!("{}", config.to_yaml())),
     };
     match outcome {

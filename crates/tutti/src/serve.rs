@@ -13,7 +13,7 @@ use tutti_room::Limits;
 use tutti_signal::Facts;
 
 use crate::config::{Config, ConfigError, DEV_KEY};
-use crate::log;
+use crate::{discover, log};
 
 /// Version of the protocol's reference server whose behaviour clients may expect. They switch features by it, so it is
 /// not the version of this program (wire brief 1.9: strict semver, at least 1.8.0).
@@ -43,7 +43,11 @@ async fn run_until_stopped(config: &Config) -> Result<(), Box<dyn Error>> {
     let stop = Stop::new()?;
     let listeners = listen(&config.bind, config.port)?;
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
-    let node = Node::start(node_config(config))?;
+    let mut node_config = node_config(config);
+    if node_config.media.advertised.is_empty() && !config.rtc.discover_ip.is_empty() {
+        node_config.media.advertised = discover::addresses(&config.rtc.discover_ip).await?;
+    }
+    let node = Node::start(node_config)?;
     let gateway = Gateway::new(node, settings(config));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "started");
     announce(config, &addresses);

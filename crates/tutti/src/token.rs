@@ -10,8 +10,22 @@ use crate::config::{Config, ConfigError};
 
 pub(crate) fn run(flags: &TokenFlags) -> Result<(), Box<dyn Error>> {
     let (keys, api_key) = key(flags)?;
-    println!("{}", keys.sign(&api_key, &claims(flags), SystemTime::now(), flags.ttl)?);
+    let token = keys.sign(&api_key, &claims(flags), SystemTime::now(), flags.ttl)?;
+    match &flags.url {
+        Some(url) => println!("{}", demo_link(url, &token)),
+        None => println!("{token}"),
+    }
     Ok(())
+}
+
+/// The token stands behind the `#`: a browser keeps that to itself.
+fn demo_link(url: &str, token: &str) -> String {
+    let url = match url.split_once("://") {
+        Some(("ws", rest)) => format!("http://{rest}"),
+        Some(("wss", rest)) => format!("https://{rest}"),
+        _ => url.to_owned(),
+    };
+    format!("{}/#token={token}", url.trim_end_matches('/'))
 }
 
 /// The keys to sign with, and the name of the one to take.
@@ -58,5 +72,22 @@ fn claims(flags: &TokenFlags) -> Claims {
             ..VideoGrants::default()
         },
         ..Claims::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::demo_link;
+
+    #[test]
+    fn links() {
+        for (url, link) in [
+            ("http://localhost:7880", "http://localhost:7880/#token=t"),
+            ("http://localhost:7880/", "http://localhost:7880/#token=t"),
+            ("wss://example.org/live", "https://example.org/live/#token=t"),
+            ("ws://example.org", "http://example.org/#token=t"),
+        ] {
+            assert_eq!(demo_link(url, "t"), link, "{url}");
+        }
     }
 }
