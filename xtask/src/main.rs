@@ -2,7 +2,7 @@
 
 mod tidy;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask tidy
@@ -20,9 +20,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// The folder of the workspace.
-fn root() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+/// The folder of the workspace; where it is now, not where it was when this was built.
+fn root() -> PathBuf {
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    here.parent().unwrap_or(Path::new(".")).to_owned()
 }
 
 fn report(findings: Result<Vec<String>, String>) -> ExitCode {

@@ -39,6 +39,11 @@ pub(crate) fn body_limit() -> DefaultBodyLimit {
     DefaultBodyLimit::max(BODY_BYTES_MAX)
 }
 
+/// Answers `GET /dev/token`: a page may ask whether there are tokens to be had.
+pub(crate) async fn is_there() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
 /// Answers `POST /dev/token`.
 pub(crate) async fn issue(State(inner): State<Arc<Inner>>, wanted: Result<Json<Wanted>, JsonRejection>) -> Response {
     let Json(wanted) = match wanted {

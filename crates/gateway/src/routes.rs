@@ -49,7 +49,8 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
         router = router.route("/metrics", get(scrape));
     }
     if settings.dev_key.is_some() {
-        router = router.route("/dev/token", post(dev_token::issue).layer(dev_token::body_limit()));
+        router =
+            router.route("/dev/token", post(dev_token::issue).get(dev_token::is_there).layer(dev_token::body_limit()));
     }
     let cors = CorsLayer::new()
         .allow_origin(Any)

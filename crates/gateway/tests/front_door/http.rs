@@ -110,7 +110,7 @@ async fn any_origin_may_ask_anything() {
 async fn tokens_for_the_asking() {
     let server = start().await;
     let json = ("content-type", "application/json");
-    assert_eq!(server.get("/dev/token").await.status, 405);
+    assert_eq!(server.get("/dev/token").await.status, 204);
 
     let answer = server.ask("POST", "/dev/token", &[json], r#"{"room":"stage","identity":"ada","name":"Ada"}"#).await;
     assert_eq!(answer.status, 200, "{answer:?}");
