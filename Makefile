@@ -5,6 +5,9 @@
 #   make test         install what tests need, then run all of them; stops at the first failure
 #   make test-unit    one step of it: install, format, lint, tidy, unit, web, e2e
 #   make bench-join   join to first decoded frame in Chromium, joins per second
+#   make bench-forward  the packet path against seal + send alone, and against a str0m fan-out
+#   make bench-load   headless clients against the built server: joins, delay, loss, CPU for each packet
+#   make fuzz         every fuzz target for FUZZ_SECONDS (60) each; needs cargo-fuzz and a nightly toolchain
 #   make clean        remove what was built
 #
 # Needs Rust, a C compiler and Node.js 20 or newer.
@@ -20,7 +23,7 @@ DEMO := web/demo/dist/index.html
 DEMO_SOURCES := $(shell find web/demo -path '*/node_modules' -prune -o -path web/demo/dist -prune -o -type f -print 2>/dev/null)
 STEPS := install format lint tidy unit web e2e
 
-.PHONY: run build demo test $(STEPS:%=test-%) bench-join clean tools
+.PHONY: run build demo test $(STEPS:%=test-%) bench-join bench-forward bench-load fuzz clean tools
 
 run: build
 	@exec $(BIN) serve --dev
@@ -80,6 +83,20 @@ test-e2e: build
 
 bench-join: build
 	$(MAKE) -C benches/join TUTTI_BIN=$(BIN)
+
+# Callgrind's count is written down beside the ratios; the bench itself needs no valgrind.
+bench-forward:
+	cargo run --release --locked -p tutti-bench-forward
+	@if command -v valgrind >/dev/null; then sh benches/forward/instructions.sh $(TARGET); fi
+
+bench-load: build
+	@TUTTI_BIN=$(BIN) sh benches/load/run.sh
+
+fuzz:
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || { echo "missing: rustup toolchain install nightly && cargo install cargo-fuzz"; exit 1; }
+	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
+	  cargo +nightly fuzz run $$target -- -max_total_time=$${FUZZ_SECONDS:-60}; \
+	done
 
 clean:
 	cargo clean
