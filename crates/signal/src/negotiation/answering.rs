@@ -24,6 +24,8 @@ pub(super) struct Answering {
     pending: Option<Box<Pending>>,
     /// What the client said of its transport last.
     remote: Option<RemoteParameters>,
+    /// The last answer may have been lost with its socket.
+    uncertain: bool,
 }
 
 /// A section as it was answered last.
@@ -38,6 +40,8 @@ pub(super) struct Section {
     pub(super) incoming: Incoming,
     /// What we send on it.
     pub(super) outgoing: Option<SubscriptionKey>,
+    /// What we sent on it before the last answer.
+    before: Option<SubscriptionKey>,
     /// We have sent on it.
     pub(super) used: bool,
 }
@@ -236,6 +240,7 @@ impl Answering {
                         receives,
                         incoming: Incoming::Silent,
                         outgoing: None,
+                        before: None,
                         used: false,
                     };
                     match place {
@@ -255,7 +260,12 @@ impl Answering {
         };
         // A section whose track goes is described as inactive first: its next track is announced only then.
         let mut freed = BTreeSet::new();
+        let uncertain = std::mem::take(&mut self.uncertain);
         for (at, section) in self.sections.iter_mut().enumerate() {
+            let before = std::mem::replace(&mut section.before, section.outgoing);
+            if uncertain && before.is_some() {
+                freed.insert(at);
+            }
             if section.outgoing.is_some_and(|subscription| shared.sending.get(subscription).is_none()) {
                 section.outgoing = None;
                 freed.insert(at);
@@ -340,6 +350,11 @@ impl Answering {
         if let Incoming::Attached { received, .. } | Incoming::Waiting(received) = &section.incoming {
             section.incoming = Incoming::Detached { cid: received.cid.clone() };
         }
+    }
+
+    /// The last answer may have been lost.
+    pub(super) fn doubt(&mut self) {
+        self.uncertain = true;
     }
 
     /// Sections that could carry one more track.

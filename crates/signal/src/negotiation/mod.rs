@@ -156,10 +156,13 @@ impl Connection {
         }
     }
 
-    /// Forgets that sections were asked for, because the message may have been lost with its socket.
+    /// What was sent last may have been lost with its socket: sections are asked for again, and one that the last
+    /// answer freed is not used before another answer said so. Our own offers are made again by [`Self::offer`] with
+    /// new credentials.
     pub fn forget_asked(&mut self) {
-        if let Side::Client(_, asking) = &mut self.side {
+        if let Side::Client(answering, asking) = &mut self.side {
             *asking = Asking::default();
+            answering.doubt();
         }
     }
 

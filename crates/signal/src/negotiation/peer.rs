@@ -75,6 +75,12 @@ impl Peer {
         self.sdk == Sdk::Go
     }
 
+    /// It reads the answer to the offer inside its join request before it has applied that offer itself, and then
+    /// drops the answer. Its first candidate shows that it has.
+    pub fn applies_embedded_offer_late(&self) -> bool {
+        self.sdk == Sdk::Go
+    }
+
     /// It can switch single encodings off and on while it sends (dynacast).
     pub fn toggles_encodings(&self) -> bool {
         !self.firefox

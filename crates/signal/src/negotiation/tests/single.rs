@@ -174,11 +174,28 @@ fn a_freed_section_is_inactive_before_it_is_used_again() {
     // The client renegotiates without the section, and the old one is enough after all.
     let answered = round(&mut connection, &mut client);
     assert_eq!(section(&parse(&answered.description), "1").direction, Direction::Inactive);
-    connection.forget_asked();
-    assert_eq!(serve(&mut connection, &mut client), Some((0, 0)));
+    assert!(answered.sends.subscribed.is_empty());
     let answered = round(&mut connection, &mut client);
     assert_eq!(answered.sends.subscribed[0].mid, "1");
     assert_ne!(answered.sends.subscribed[0].ssrc, first);
+}
+
+#[test]
+fn a_lost_answer_frees_nothing() {
+    let mut connection = connection(Role::Single, &plain());
+    let mut client = Offerer::new(0, 1);
+    connection.add_send(outgoing(1, &[Codec::Vp8]));
+    round(&mut connection, &mut client);
+    connection.remove_send(subscription(1));
+    // This answer never arrives: the client still believes in track 1.
+    connection.read_offer(&client.offer()).unwrap();
+    connection.answer(&BTreeMap::new()).unwrap();
+    connection.forget_asked();
+    connection.add_send(outgoing(2, &[Codec::Vp8]));
+    let answered = round(&mut connection, &mut client);
+    assert!(answered.sends.subscribed.is_empty());
+    assert_eq!(serve(&mut connection, &mut client), Some((0, 0)));
+    assert_eq!(round(&mut connection, &mut client).sends.subscribed[0].mid, "0");
 }
 
 #[test]
