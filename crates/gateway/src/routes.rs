@@ -174,7 +174,8 @@ async fn join(
         Ok((attached, room, identity)) => {
             let open = inner.sockets.open();
             // Above the limit, so that it is noticed here and told in words.
-            upgrade.max_message_size(2 * socket::MESSAGE_BYTES_MAX).on_upgrade(async move |websocket| {
+            let bytes_max = 2 * socket::MESSAGE_BYTES_MAX;
+            upgrade.max_message_size(bytes_max).max_frame_size(bytes_max).on_upgrade(async move |websocket| {
                 let _kept = (open, connection.place);
                 socket::run(websocket, attached, room, identity, &inner.metrics).await;
             })
