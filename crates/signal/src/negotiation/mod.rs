@@ -4,6 +4,7 @@
 //! It reads and writes descriptions and says what follows from them for the transport and for forwarding. It never
 //! touches either, knows no rooms, no clock, and draws randomness only from its seed.
 
+mod answer;
 mod answering;
 mod asking;
 mod error;
