@@ -272,9 +272,17 @@ impl RoomTask {
             self.ask(now, key, proto::signal_request::Message::AddTrack(add_track));
         }
         if let Some(offer) = request.publisher_offer {
-            self.ask(now, key, proto::signal_request::Message::Offer(offer));
+            self.embedded_offer(now, key, offer);
         }
         Ok(attached)
+    }
+
+    fn embedded_offer(&mut self, now: Instant, key: MemberKey, offer: proto::SessionDescription) {
+        if let Some(member) = self.members.get_mut(&key) {
+            member.session.handle_embedded_offer(now, offer);
+            self.touched.insert(key);
+            self.settle(now);
+        }
     }
 
     fn ask(&mut self, now: Instant, key: MemberKey, message: proto::signal_request::Message) {
@@ -307,7 +315,7 @@ impl RoomTask {
         self.touched.insert(key);
         self.settle(now);
         if let Some(offer) = request.publisher_offer {
-            self.ask(now, key, proto::signal_request::Message::Offer(offer));
+            self.embedded_offer(now, key, offer);
         }
         if let Some(state) = request.sync_state {
             self.ask(now, key, proto::signal_request::Message::SyncState(state));
@@ -484,9 +492,11 @@ impl RoomTask {
     fn respond(&mut self, key: MemberKey, frame: Arc<Frame>) {
         let Some(member) = self.members.get_mut(&key) else { return };
         let Some(socket) = &member.socket else { return };
-        if socket.queue.try_send(Outgoing::Message(frame)).is_err() {
-            tracing::warn!(room = %self.name, member = key.0, "client reads too slowly or is gone; its socket is closed");
-            self.node.count_slow_socket();
+        if let Err(error) = socket.queue.try_send(Outgoing::Message(frame)) {
+            if matches!(error, mpsc::error::TrySendError::Full(_)) {
+                tracing::warn!(room = %self.name, member = key.0, "client reads too slowly; its socket is closed");
+                self.node.count_slow_socket();
+            }
             member.socket = None;
             member.session.handle_socket_gone();
             self.touched.insert(key);

@@ -243,6 +243,9 @@ fn failed_media_asks_for_a_resume_and_is_given_up_after_the_grace() {
     session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
     drain(&mut session);
     session.handle_transport(now, transport, TransportEvent::Failed { reason: "consent" });
+    assert!(drain(&mut session).is_empty(), "the client may be leaving");
+    let due = session.poll_timeout().expect("a deadline");
+    session.handle_timeout(due);
     let outputs = drain(&mut session);
     assert!(matches!(said(&outputs).as_slice(), [Message::Leave(leave)] if leave.action() == Action::Resume));
     assert!(outputs.iter().any(|output| matches!(output, Output::CloseSocket)));
@@ -251,6 +254,20 @@ fn failed_media_asks_for_a_resume_and_is_given_up_after_the_grace() {
     let outputs = drain(&mut session);
     assert!(matches!(outputs[0], Output::Room(Request::Leave(proto::DisconnectReason::ConnectionTimeout))));
     assert!(matches!(outputs.last(), Some(Output::Ended)));
+}
+
+#[test]
+fn a_leave_that_the_end_of_the_media_overtook_is_a_leave() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Single), now);
+    let [transport, _] = tutti_signal::transports_of(7, MemberKey(3));
+    session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
+    drain(&mut session);
+    session.handle_transport(now, transport, TransportEvent::Failed { reason: "closed" });
+    let outputs = ask(&mut session, now + Duration::from_millis(100), Ask::Leave(proto::LeaveRequest::default()));
+    assert!(matches!(outputs[0], Output::Room(Request::Leave(proto::DisconnectReason::ClientInitiated))));
+    assert!(said(&outputs).is_empty(), "nobody is asked to resume");
+    assert_eq!(session.poll_timeout(), None);
 }
 
 #[test]

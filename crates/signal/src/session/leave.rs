@@ -8,7 +8,7 @@ use proto::signal_response::Message;
 use tutti_room::Request;
 use tutti_transport::TransportCommand;
 
-use super::{FAILED_MEDIA_GRACE, Output, Session};
+use super::{FAILED_MEDIA_GRACE, LEAVE_OVERTAKEN, Output, Session};
 
 impl Session {
     /// The client's socket is gone. Its media goes on; a client that never had any is gone too (wire brief 2.10).
@@ -57,9 +57,14 @@ impl Session {
         self.end();
     }
 
-    /// A transport gave up: the client is asked to resume, and given up if it does not.
+    /// A transport gave up: if the client is not about to leave it is asked to resume, and given up if it does not.
     pub(super) fn media_failed(&mut self, now: Instant) {
+        self.ask_to_resume.get_or_insert(now + LEAVE_OVERTAKEN);
         self.give_up.get_or_insert(now + FAILED_MEDIA_GRACE);
+    }
+
+    /// No `Leave` followed the end of the media.
+    pub(super) fn media_stays_away(&mut self) {
         if self.attached {
             self.say_leave(proto::DisconnectReason::ConnectionTimeout, Action::Resume);
             self.outputs.push_back(Output::Room(Request::Detached));
@@ -74,7 +79,9 @@ impl Session {
         self.ended = true;
         self.drop_socket();
         self.token_due = None;
+        self.ask_to_resume = None;
         self.give_up = None;
+        self.held_offer = None;
         let links = [Some(&self.publisher), self.subscriber.as_ref()];
         for link in links.into_iter().flatten().filter(|link| link.opened) {
             self.outputs.push_back(Output::Transport(link.id, TransportCommand::Close));

@@ -38,6 +38,9 @@ use subscribe::Sent;
 const TOKEN_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// A client whose media failed has this long to resume (wire brief 2.10).
 const FAILED_MEDIA_GRACE: Duration = Duration::from_secs(5);
+/// A client that leaves ends its media too, and the end of its media may be here before its `Leave`: it is waited for
+/// this long before the client is asked to resume.
+const LEAVE_OVERTAKEN: Duration = Duration::from_millis(500);
 
 /// How many peer connections the client has (wire brief 2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,8 +157,12 @@ pub struct Session {
     /// What the next resume shall simulate.
     simulated_resume: simulate::NextResume,
     token_due: Option<Instant>,
+    /// When a client with failed media is asked to resume.
+    ask_to_resume: Option<Instant>,
     /// When a client with failed media is given up.
     give_up: Option<Instant>,
+    /// An offer that is answered when the client can take the answer, at the latest then.
+    held_offer: Option<(Instant, proto::SessionDescription)>,
 }
 
 impl Session {
@@ -183,7 +190,9 @@ impl Session {
             ended: false,
             simulated_resume: simulate::NextResume::Normal,
             token_due: None,
+            ask_to_resume: None,
             give_up: None,
+            held_offer: None,
         }
     }
 
@@ -204,13 +213,21 @@ impl Session {
 
     /// When [`Session::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.token_due, self.give_up].into_iter().flatten().min()
+        let held = self.held_offer.as_ref().map(|(due, _)| *due);
+        [self.token_due, self.ask_to_resume, self.give_up, held].into_iter().flatten().min()
     }
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.token_due.is_some_and(|due| due <= now) {
             self.refresh_token(now);
+        }
+        if self.held_offer.as_ref().is_some_and(|(due, _)| *due <= now) {
+            self.answer_held();
+        }
+        if self.ask_to_resume.is_some_and(|due| due <= now) {
+            self.ask_to_resume = None;
+            self.media_stays_away();
         }
         if self.give_up.is_some_and(|due| due <= now) {
             self.give_up = None;
@@ -272,6 +289,7 @@ impl Session {
         }
         match event {
             TransportEvent::Connected { .. } => {
+                self.ask_to_resume = None;
                 self.give_up = None;
                 if subscriber == self.subscriber_primary() && !self.active {
                     self.active = true;

@@ -1,6 +1,7 @@
 //! Descriptions and candidates between the client and its transports.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 use proto::signal_response::Message;
@@ -18,6 +19,8 @@ use crate::negotiation::{
 
 /// Candidates that may wait for the description they belong to.
 const EARLY_CANDIDATES_MAX: usize = 64;
+/// An offer that came inside the join is answered after this long even to a client that gave no sign of readiness.
+const HELD_OFFER_MAX: Duration = Duration::from_millis(250);
 
 /// The member that a transport belongs to.
 pub fn member_of(id: TransportId) -> MemberKey {
@@ -100,6 +103,25 @@ impl Session {
         {
             let subscriber = link.open();
             self.outputs.push_back(subscriber);
+        }
+    }
+
+    /// The offer that came inside the join request; call it after [`Session::begin`] or [`Session::resume`].
+    pub fn handle_embedded_offer(&mut self, now: Instant, offer: proto::SessionDescription) {
+        if self.ended {
+            return;
+        }
+        if self.peer.applies_embedded_offer_late() {
+            self.held_offer = Some((now + HELD_OFFER_MAX, offer));
+        } else {
+            self.client_offered(offer);
+        }
+    }
+
+    /// The client is ready for the answer to the offer that came with its join: its candidates are on their way.
+    pub(super) fn answer_held(&mut self) {
+        if let Some((_, offer)) = self.held_offer.take() {
+            self.client_offered(offer);
         }
     }
 
@@ -295,7 +317,9 @@ pub(super) fn codec_of(mime: &str) -> Option<Codec> {
 
 /// Our candidates that the client can use.
 fn candidates(start: &Start, peer: &Peer, tcp_only: bool) -> Vec<String> {
-    let usable = |text: &&String| if is_tcp(text) { peer.takes_ice_tcp() } else { !tcp_only };
+    // Who cannot dial TCP keeps UDP, whatever it asked for: something is better than nothing.
+    let tcp = peer.takes_ice_tcp();
+    let usable = |text: &&String| if is_tcp(text) { tcp } else { !(tcp_only && tcp) };
     start.placement.candidates.iter().filter(usable).cloned().collect()
 }
 

@@ -18,9 +18,15 @@ impl Session {
             return;
         }
         match ask {
-            Ask::Offer(offer) => self.client_offered(offer),
+            Ask::Offer(offer) => {
+                self.answer_held();
+                self.client_offered(offer);
+            }
             Ask::Answer(answer) => self.client_answered(answer),
-            Ask::Trickle(trickle) => self.client_trickled(&trickle),
+            Ask::Trickle(trickle) => {
+                self.answer_held();
+                self.client_trickled(&trickle);
+            }
             Ask::AddTrack(request) => self.room(Request::AddTrack(request)),
             Ask::Mute(mute) => self.room(Request::Mute(mute)),
             Ask::Subscription(update) => self.room(Request::Subscription(update)),

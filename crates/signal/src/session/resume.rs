@@ -17,6 +17,7 @@ impl Session {
             return;
         }
         self.attached = true;
+        self.ask_to_resume = None;
         let simulated = std::mem::take(&mut self.simulated_resume);
         if simulated == NextResume::CloseBeforeMessages {
             self.drop_socket();

@@ -89,11 +89,12 @@ fn codecs(info: &proto::TrackInfo, kind: MediaKind) -> Vec<Codec> {
             codecs.push(codec);
         }
     }
-    // RED wraps Opus, and a publisher whose answer allowed RED may send either.
-    if codecs.iter().any(|codec| matches!(codec, Codec::Opus | Codec::Red)) {
-        codecs.retain(|codec| !matches!(codec, Codec::Opus | Codec::Red));
+    // RED wraps Opus, and a publisher whose answer allowed RED may send either. What stands before them stays there.
+    let opus_or_red = |codec: &Codec| matches!(codec, Codec::Opus | Codec::Red);
+    if let Some(at) = codecs.iter().position(opus_or_red) {
+        codecs.retain(|codec| !opus_or_red(codec));
         let opus = if info.disable_red { vec![Codec::Opus] } else { vec![Codec::Red, Codec::Opus] };
-        codecs.splice(0..0, opus);
+        codecs.splice(at..at, opus);
     }
     codecs
 }
