@@ -202,17 +202,17 @@ async fn write(
     if last { Err(End::Session) } else { Ok(()) }
 }
 
-/// Counts a message; the first one tells under which sid the client is known.
+/// Counts a message. What it means is logged by the room; here it helps to follow one socket.
 fn note(frame: &Frame, metrics: &Metrics) {
     let Some(message) = frame.message() else { return };
     metrics.sent(message);
     match message {
         Response::Join(join) => {
             let sid = join.participant.as_ref().map_or("", |participant| &participant.sid);
-            tracing::info!(sid, "joined");
+            tracing::debug!(sid, "joined");
         }
-        Response::Reconnect(_) => tracing::info!("resumed"),
-        Response::Leave(leave) => tracing::info!(reason = leave.reason().as_str_name(), "told to leave"),
+        Response::Reconnect(_) => tracing::debug!("resumed"),
+        Response::Leave(leave) => tracing::debug!(reason = leave.reason().as_str_name(), "told to leave"),
         _ => {}
     }
 }
