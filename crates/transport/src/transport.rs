@@ -120,6 +120,12 @@ impl Transport {
         self.progress(now);
     }
 
+    /// The peer is an ICE-lite agent (`a=ice-lite`): a full agent of ours controls, whoever made the offer
+    /// (RFC 8445, section 6.1.1). Call it before the peer's description is set. Without effect on a lite agent.
+    pub fn expect_lite_peer(&mut self) {
+        self.ice.control();
+    }
+
     /// Takes a STUN or DTLS datagram ([`crate::classify`]). Anything else is ignored.
     pub fn handle_datagram(&mut self, now: Instant, datagram: Datagram<'_>) {
         if self.over {

@@ -15,6 +15,7 @@
 mod cli;
 mod config;
 mod discover;
+mod load;
 mod log;
 mod serve;
 mod token;

@@ -94,6 +94,10 @@ impl FullAgent {
         full
     }
 
+    pub(super) fn control(&mut self) {
+        self.agent.set_controlling(true);
+    }
+
     pub(super) fn handle_stun(&mut self, now: Instant, datagram: &Datagram<'_>) -> Heard {
         let path = datagram.path();
         if self.revoked || !stun::is_well_formed(datagram.contents) {

@@ -57,6 +57,13 @@ impl IceAgent {
         }
     }
 
+    /// The peer is lite, so that we control. A lite agent of ours never does.
+    pub(crate) fn control(&mut self) {
+        if let Self::Full(agent) = self {
+            agent.control();
+        }
+    }
+
     /// Takes a STUN datagram.
     pub(crate) fn handle_stun(&mut self, now: Instant, datagram: &Datagram<'_>) -> Heard {
         match self {

@@ -1,0 +1,156 @@
+//! A client as its owner sees it: joins, waits, asks, leaves.
+//!
+//! The call itself runs in a task of its own ([`crate::call`]).
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use livekit_protocol::VideoQuality;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tutti_transport::Channel;
+
+use crate::call::{self, Order, Shared};
+use crate::error::ClientError;
+use crate::figures::Figures;
+use crate::outgoing::TrackPlan;
+use crate::peer::Endpoint;
+use crate::signalling::ServerUrl;
+
+/// How long a join may take.
+const JOIN_WITHIN: Duration = Duration::from_secs(30);
+/// How long a goodbye may take.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// Free sections of each kind in a first offer, as browsers have them.
+const RECEIVE_SECTIONS: u32 = 3;
+
+/// How many peer connections a client has (wire brief 2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// One, whose offers are the client's: `/rtc/v1`.
+    #[default]
+    Single,
+    /// One for each direction: `/rtc`.
+    Dual,
+}
+
+/// How a client joins.
+#[derive(Debug, Clone)]
+pub struct JoinOptions {
+    /// The server.
+    pub url: ServerUrl,
+    /// Access token; it names room and identity.
+    pub token: String,
+    /// Peer connections.
+    pub mode: Mode,
+    /// What it publishes from the start.
+    pub publish: Vec<TrackPlan>,
+    /// Whether it gets every track of the others.
+    pub auto_subscribe: bool,
+    /// Free sections of each kind in the first offer of single mode.
+    pub receive_sections: u32,
+}
+
+impl JoinOptions {
+    /// Subscribes to everything, publishes nothing, in single mode.
+    pub fn new(url: ServerUrl, token: String) -> Self {
+        Self {
+            url,
+            token,
+            mode: Mode::Single,
+            publish: Vec::new(),
+            auto_subscribe: true,
+            receive_sections: RECEIVE_SECTIONS,
+        }
+    }
+}
+
+/// A client in a call. Dropping it ends the call.
+pub struct Client {
+    shared: Arc<Shared>,
+    orders: mpsc::UnboundedSender<Order>,
+    task: JoinHandle<()>,
+}
+
+impl Client {
+    /// Joins, and returns when media can flow.
+    ///
+    /// # Errors
+    /// The server refused, broke the protocol, or cannot be reached over UDP.
+    pub async fn join(endpoint: &Endpoint, options: JoinOptions) -> Result<Self, ClientError> {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared::default());
+        let task = tokio::spawn(call::run(endpoint.clone(), options, Arc::clone(&shared), inbox));
+        let client = Self { shared, orders, task };
+        let connected = client.until(|figures| figures.connected.is_some());
+        match timeout(JOIN_WITHIN, connected).await {
+            Ok(Ok(())) => Ok(client),
+            Ok(Err(ended)) => Err(client.shared.state().over.take().and_then(Result::err).unwrap_or(ended)),
+            Err(_) => Err(ClientError::Late { what: "the join", within: JOIN_WITHIN }),
+        }
+    }
+
+    /// What was measured so far.
+    pub fn figures(&self) -> Figures {
+        self.shared.state().figures.clone()
+    }
+
+    /// Looks at what was measured so far.
+    pub fn look<T>(&self, read: impl FnOnce(&Figures) -> T) -> T {
+        read(&self.shared.state().figures)
+    }
+
+    /// Waits until the figures are as wanted.
+    ///
+    /// # Errors
+    /// [`ClientError::Over`]: the call ended before.
+    pub async fn until(&self, mut wanted: impl FnMut(&Figures) -> bool) -> Result<(), ClientError> {
+        loop {
+            let mut changed = pin!(self.shared.changed.notified());
+            changed.as_mut().enable();
+            {
+                let state = self.shared.state();
+                if wanted(&state.figures) {
+                    return Ok(());
+                }
+                if state.over.is_some() {
+                    return Err(ClientError::Over);
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether the call goes on.
+    pub fn is_in_call(&self) -> bool {
+        self.shared.state().over.is_none()
+    }
+
+    /// Wants a track in this quality from now on.
+    pub fn prefer(&self, track_sid: &str, quality: VideoQuality) {
+        // A call that is over takes no orders.
+        let _ = self.orders.send(Order::Prefer { sid: track_sid.to_owned(), quality });
+    }
+
+    /// Sends one message, as its channel takes them: an encoded `DataPacket`, or a raw data-track packet.
+    pub fn send(&self, channel: Channel, payload: Vec<u8>) {
+        let _ = self.orders.send(Order::Send { channel, payload });
+    }
+
+    /// Leaves, and gives what was measured.
+    ///
+    /// # Errors
+    /// What ended the call before, if it was not us.
+    pub async fn leave(self) -> (Figures, Result<(), ClientError>) {
+        let _ = self.orders.send(Order::Leave);
+        let mut task = self.task;
+        if timeout(LEAVE_WITHIN, &mut task).await.is_err() {
+            task.abort();
+        }
+        let mut state = self.shared.state();
+        let outcome = state.over.take().unwrap_or(Err(ClientError::Late { what: "the leave", within: LEAVE_WITHIN }));
+        (std::mem::take(&mut state.figures), outcome)
+    }
+}
