@@ -32,6 +32,8 @@ use crate::stamp;
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two reports, RFC 3550 at these rates.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// A server that closes a connection says why on the signalling socket, which may take its time.
+const REASON_WITHIN: Duration = Duration::from_secs(1);
 /// Datagrams read in one go, so that the other things get their turn.
 const BATCH: usize = 64;
 /// Largest RTCP compound packet that we send, bytes.
@@ -102,6 +104,8 @@ struct Call {
     report_at: Option<Instant>,
     ping: Option<(Duration, Instant)>,
     left: Option<Result<(), ClientError>>,
+    /// A connection failed, and until when the server may still say why.
+    failed: Option<(&'static str, Instant)>,
 }
 
 /// Runs a call to its end.
@@ -180,6 +184,7 @@ impl Call {
             report_at: None,
             ping: None,
             left: None,
+            failed: None,
         }
     }
 
@@ -237,7 +242,7 @@ impl Call {
         let peers = [&self.publisher, &self.subscriber].into_iter().flatten().filter_map(Peer::poll_timeout);
         let sends = self.publisher.as_ref().is_some_and(Peer::is_connected);
         let tracks = self.tracks.iter().filter(|_| sends).filter_map(OutgoingTrack::poll_timeout);
-        let ping = self.ping.map(|(_, at)| at);
+        let ping = self.ping.map(|(_, at)| at).into_iter().chain(self.failed.map(|(_, until)| until));
         peers.chain(tracks).chain(ping).chain(self.feedback_at).chain(self.report_at).min()
     }
 
@@ -253,7 +258,11 @@ impl Call {
             Wake::Order(order) => self.handle_order(now, order),
         }
         self.handle_timeout(now, figures);
-        self.relay_events(figures)
+        self.relay_events(figures);
+        match self.failed {
+            Some((reason, until)) if until <= now => Err(ClientError::Media { reason }),
+            _ => Ok(()),
+        }
     }
 
     fn handle_order(&mut self, now: Instant, order: Option<Order>) {
@@ -505,7 +514,7 @@ impl Call {
         figures.sent.refused = refused.sum();
     }
 
-    fn relay_events(&mut self, figures: &mut Figures) -> Result<(), ClientError> {
+    fn relay_events(&mut self, figures: &mut Figures) {
         for publisher in [true, false] {
             let peer = if publisher { &mut self.publisher } else { &mut self.subscriber };
             let Some(peer) = peer else { continue };
@@ -524,13 +533,14 @@ impl Call {
                         self.feedback_at.get_or_insert(now + FEEDBACK_INTERVAL);
                         self.report_at.get_or_insert(now + REPORT_INTERVAL);
                     }
-                    TransportEvent::Failed { reason } => return Err(ClientError::Media { reason }),
+                    TransportEvent::Failed { reason } => {
+                        self.failed.get_or_insert((reason, Instant::now() + REASON_WITHIN));
+                    }
                     TransportEvent::Message { .. } => figures.received.messages += 1,
                     TransportEvent::Disconnected | TransportEvent::ChannelOpen(_) => {}
                 }
             }
         }
-        Ok(())
     }
 
     fn close(&mut self) {

@@ -24,7 +24,8 @@ pub struct Figures {
     pub received: Received,
     /// Tracks that we received, by their sid, also those that ended.
     pub tracks: BTreeMap<String, TrackFigures>,
-    /// Time on the way of each stamped packet, repaired ones included.
+    /// Time on the way of each stamped packet, repaired ones included. Without packets that were sent before the first
+    /// of their track came: those waited in the server, not on the way.
     pub delay: Histogram,
     /// Round trip of the signalling socket, as last measured.
     pub signal_round_trip: Option<Duration>,

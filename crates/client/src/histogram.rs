@@ -85,11 +85,11 @@ mod tests {
     #[test]
     fn every_value_lies_in_its_bucket() {
         let mut last = 0;
-        for value in (0..100_000).chain((0..32).map(|bits| 1 << bits)).chain([u64::MAX >> 32]) {
+        for value in (0..100_000).chain((17..32).map(|bits| 1 << bits)).chain([u64::MAX >> 32]) {
             let bucket = index(value) as u64;
             assert!(upper(bucket) >= value, "{value}");
             assert!(upper(bucket) - value <= value / PER_OCTAVE, "{value} {}", upper(bucket));
-            assert!(value >= 100_000 || bucket >= last, "{value}");
+            assert!(bucket >= last, "{value}");
             last = bucket;
         }
     }

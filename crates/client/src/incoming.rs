@@ -102,7 +102,7 @@ impl IncomingTrack {
             figures.received.duplicates += 1;
             return;
         }
-        self.began_at.get_or_insert(now);
+        let began_at = *self.began_at.get_or_insert(now);
         if payload.is_empty() {
             figures.received.padding += 1;
             return;
@@ -119,7 +119,11 @@ impl IncomingTrack {
             figures.received.unknown += 1;
             return;
         };
-        figures.delay.record(stamp.age(wall_us()));
+        // A server may begin with frames from before; their age says nothing of the way.
+        let age = stamp.age(wall_us());
+        if age <= now.saturating_duration_since(began_at) {
+            figures.delay.record(age);
+        }
         if self.told.kind == MediaKind::Audio {
             track.layer = Some(0);
             self.has_key_frame = true;

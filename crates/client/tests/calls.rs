@@ -52,7 +52,6 @@ async fn one_publisher_and_three_subscribers(mode: Mode) {
     }
     let (figures, outcome) = publisher.leave().await;
     outcome.unwrap();
-    assert!(figures.sent.key_frame_requests > 0, "who joins late asks for a key frame: {figures:?}");
     assert!(figures.sent.feedback > 0, "the server reports");
     assert_eq!(figures.received.packets, 0, "nobody else published");
     server.stop().await;
