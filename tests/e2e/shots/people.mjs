@@ -167,10 +167,9 @@ export function drawnCamera(/** @type {Look} */ look) {
     ctx.bezierCurveTo(-40, 174, -118, 190, -146, 262);
     ctx.fill();
 
-    const blink = t % 3.7 < 0.13 ? 0.1 : 1;
     for (const side of [-1, 1]) {
       ctx.fillStyle = '#2a1c16';
-      disc(side * 54, 276, 12, 14 * blink);
+      disc(side * 54, 276, 12, 14);
       ctx.strokeStyle = look.hair;
       ctx.lineWidth = 9;
       ctx.lineCap = 'round';
