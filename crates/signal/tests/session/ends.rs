@@ -1,0 +1,109 @@
+//! How a dialogue ends, and what interrupts it only.
+
+use std::time::{Duration, Instant};
+
+use livekit_protocol as proto;
+use proto::leave_request::Action;
+use proto::signal_request::Message as Ask;
+use proto::signal_response::Message;
+use tutti_room::{MemberKey, Notice, Request};
+use tutti_signal::{Mode, Output};
+use tutti_transport::{TransportCommand, TransportEvent};
+
+use crate::stage::{ask, drain, joined, said, start};
+
+#[test]
+fn a_lost_socket_is_no_leave_unless_there_never_was_media() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    session.handle_socket_gone();
+    let outputs = drain(&mut session);
+    assert!(matches!(outputs[0], Output::Room(Request::Leave(proto::DisconnectReason::SignalClose))));
+    assert!(matches!(outputs.last(), Some(Output::Ended)));
+
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    let [_, subscriber] = tutti_signal::transports_of(7, MemberKey(3));
+    session.handle_transport(now, subscriber, TransportEvent::Connected { tcp: false });
+    drain(&mut session);
+    session.handle_socket_gone();
+    assert!(matches!(drain(&mut session).as_slice(), [Output::Room(Request::Detached)]));
+    session.resume(now, 17);
+    let outputs = drain(&mut session);
+    let messages = said(&outputs);
+    assert!(matches!(&messages[0], Message::Reconnect(response) if response.last_message_seq == 17));
+    let resumed = outputs.iter().position(|output| matches!(output, Output::Room(Request::Resumed)));
+    let offer = outputs.iter().position(
+        |output| matches!(output, Output::Respond(frame) if matches!(frame.message(), Some(Message::Offer(_)))),
+    );
+    assert!(resumed < offer, "the room speaks before the restarted offer");
+    assert!(
+        outputs
+            .iter()
+            .any(|o| matches!(o, Output::Transport(id, TransportCommand::RestartIce(_)) if *id == subscriber))
+    );
+}
+
+#[test]
+fn failed_media_asks_for_a_resume_and_is_given_up_after_the_grace() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Single), now);
+    let [transport, _] = tutti_signal::transports_of(7, MemberKey(3));
+    session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
+    drain(&mut session);
+    session.handle_transport(now, transport, TransportEvent::Failed { reason: "consent" });
+    assert!(drain(&mut session).is_empty(), "the client may be leaving");
+    let due = session.poll_timeout().expect("a deadline");
+    session.handle_timeout(due);
+    let outputs = drain(&mut session);
+    assert!(matches!(said(&outputs).as_slice(), [Message::Leave(leave)] if leave.action() == Action::Resume));
+    assert!(outputs.iter().any(|output| matches!(output, Output::CloseSocket)));
+    let due = session.poll_timeout().expect("a deadline");
+    session.handle_timeout(due);
+    let outputs = drain(&mut session);
+    assert!(matches!(outputs[0], Output::Room(Request::Leave(proto::DisconnectReason::ConnectionTimeout))));
+    assert!(matches!(outputs.last(), Some(Output::Ended)));
+}
+
+#[test]
+fn a_leave_that_the_end_of_the_media_overtook_is_a_leave() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Single), now);
+    let [transport, _] = tutti_signal::transports_of(7, MemberKey(3));
+    session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
+    drain(&mut session);
+    session.handle_transport(now, transport, TransportEvent::Failed { reason: "closed" });
+    let outputs = ask(&mut session, now + Duration::from_millis(100), Ask::Leave(proto::LeaveRequest::default()));
+    assert!(matches!(outputs[0], Output::Room(Request::Leave(proto::DisconnectReason::ClientInitiated))));
+    assert!(said(&outputs).is_empty(), "nobody is asked to resume");
+    assert_eq!(session.poll_timeout(), None);
+}
+
+#[test]
+fn being_put_out_says_why_and_closes_everything() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    let (reason, action) = (proto::DisconnectReason::DuplicateIdentity, Action::Disconnect);
+    session.handle_notice(now, Notice::Leave { reason, action });
+    let outputs = drain(&mut session);
+    assert!(
+        matches!(said(&outputs).as_slice(), [Message::Leave(leave)] if leave.reason() == reason && leave.action() == action)
+    );
+    let closed = outputs.iter().filter(|output| matches!(output, Output::Transport(_, TransportCommand::Close)));
+    assert_eq!(closed.count(), 2);
+}
+
+#[test]
+fn a_client_may_leave_with_a_reason_of_its_own_but_not_with_ours() {
+    use proto::DisconnectReason as Why;
+    for (given, taken) in [
+        (Why::UnknownReason, Why::ClientInitiated),
+        (Why::UserRejected, Why::UserRejected),
+        (Why::RoomDeleted, Why::ClientInitiated),
+    ] {
+        let now = Instant::now();
+        let (mut session, _) = joined(start(Mode::Dual), now);
+        let leave = proto::LeaveRequest { reason: given as i32, ..Default::default() };
+        let outputs = ask(&mut session, now, Ask::Leave(leave));
+        assert!(matches!(&outputs[0], Output::Room(Request::Leave(reason)) if *reason == taken));
+    }
+}

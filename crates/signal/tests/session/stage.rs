@@ -1,0 +1,163 @@
+//! One dialogue without a room or a network. Checks on the way what must hold of everything that a client is told.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use livekit_protocol as proto;
+use proto::signal_request::Message as Ask;
+use proto::signal_response::Message;
+use tutti_room::{MemberKey, Notice, Subscribe, SubscriptionNumber, Target, TrackNumber};
+use tutti_sdp::SessionDescription;
+use tutti_signal::{Facts, Mode, Output, Placement, Session, Start};
+use tutti_transport::{Fingerprint, TransportCommand, TransportId};
+
+/// Unix time of every request, ms.
+pub(crate) const WALL_MS: i64 = 1_700_000_000_123;
+/// Two tracks and data channels.
+pub(crate) const PUBLISH: &str = include_str!("../../../sdp/tests/fixtures/chrome_publish_vp8_offer.sdp");
+/// Client id of the microphone in [`PUBLISH`].
+pub(crate) const MICROPHONE: &str = "1d9398c8-3c86-4e37-82de-ec9f58c197c4";
+/// Three sections to receive audio on, three for video, and data channels.
+pub(crate) const SINGLE: &str = include_str!("../../../sdp/tests/fixtures/chrome_single_offer.sdp");
+/// Data channels alone.
+pub(crate) const DATA: &str = include_str!("../../../sdp/tests/fixtures/chrome_data_offer.sdp");
+
+pub(crate) fn facts() -> Arc<Facts> {
+    Arc::new(Facts {
+        server_info: proto::ServerInfo { version: "1.8.0".into(), protocol: 17, ..Default::default() },
+        ice_servers: Vec::new(),
+        codecs: ["video/VP8", "video/H264", "audio/opus", "audio/red", "audio/PCMU"].map(str::to_owned).to_vec(),
+        ping_interval_s: 5,
+        ping_timeout_s: 15,
+    })
+}
+
+pub(crate) fn start(mode: Mode) -> Start {
+    Start {
+        room: 7,
+        member: MemberKey(3),
+        mode,
+        protocol: 16,
+        client: proto::ClientInfo {
+            sdk: proto::client_info::Sdk::Js as i32,
+            protocol: 16,
+            version: "2.21.0".into(),
+            ..Default::default()
+        },
+        can_subscribe: true,
+        can_publish: true,
+        disable_ice_lite: false,
+        tcp_only: false,
+        placement: Placement {
+            shard: 1,
+            candidates: vec!["candidate:1 1 udp 2130706431 127.0.0.1 7883 typ host".into()],
+            fingerprint: Fingerprint([9; 32]),
+        },
+        sif_trailer: vec![1, 2, 3],
+        seed: [5; 32],
+    }
+}
+
+pub(crate) fn drain(session: &mut Session) -> Vec<Output> {
+    std::iter::from_fn(|| session.poll_output()).collect()
+}
+
+/// The messages to the client, in order.
+pub(crate) fn said(outputs: &[Output]) -> Vec<Message> {
+    let frames = outputs.iter().filter_map(|output| match output {
+        Output::Respond(frame) => frame.message().cloned(),
+        _ => None,
+    });
+    frames.inspect(check).collect()
+}
+
+/// What some client could not bear: the Rust SDK panics, and the Python or Node process with it.
+fn check(message: &Message) {
+    match message {
+        Message::Join(join) => {
+            assert!(join.room.is_some() && join.participant.is_some() && join.ping_interval > 0);
+            let version = &join.server_info.as_ref().expect("server info").version;
+            assert!(version.split('.').map(str::parse::<u32>).all(|number| number.is_ok()), "{version}");
+        }
+        Message::Reconnect(reconnect) => assert!(reconnect.server_info.is_some()),
+        Message::Offer(description) | Message::Answer(description) => {
+            let kind = if matches!(message, Message::Offer(_)) { "offer" } else { "answer" };
+            assert_eq!(description.r#type, kind);
+            let parsed = SessionDescription::parse(&description.sdp).expect("a description that can be read");
+            for section in &parsed.media {
+                let mid = section.mid.as_deref().unwrap_or_default();
+                let sid = description.mid_to_track_id.get(mid);
+                assert_eq!(sid.is_some(), !section.msids.is_empty(), "every section that sends is named: {mid}");
+                for msid in &section.msids {
+                    let parts: Vec<_> = msid.stream.split('|').collect();
+                    assert!(parts.len() == 2 && parts[0].starts_with("PA_") && msid.track.starts_with("TR_"));
+                    assert_eq!(sid, Some(&msid.track));
+                }
+            }
+        }
+        Message::TrackPublished(published) => assert!(published.track.is_some()),
+        // Candidates stand in the descriptions: no candidate can be malformed or come too early.
+        Message::Trickle(trickle) => panic!("{trickle:?}"),
+        _ => {}
+    }
+}
+
+pub(crate) fn joined(start: Start, now: Instant) -> (Session, Vec<Output>) {
+    let mut session = Session::new(facts(), start);
+    let me = proto::ParticipantInfo { sid: "PA_me".into(), identity: "me".into(), ..Default::default() };
+    let room = proto::Room { sid: "RM_r".into(), name: "r".into(), ..Default::default() };
+    session.begin(now, room, me, Vec::new());
+    let outputs = drain(&mut session);
+    (session, outputs)
+}
+
+pub(crate) fn ask(session: &mut Session, now: Instant, message: Ask) -> Vec<Output> {
+    session.handle_request(now, WALL_MS, proto::SignalRequest { message: Some(message) });
+    drain(session)
+}
+
+pub(crate) fn opened(outputs: &[Output]) -> Vec<TransportId> {
+    let ids = outputs.iter().filter_map(|output| match output {
+        Output::Transport(id, TransportCommand::Open(_)) => Some(*id),
+        _ => None,
+    });
+    ids.collect()
+}
+
+pub(crate) fn offer(sdp: &str, id: u32) -> proto::SessionDescription {
+    proto::SessionDescription { r#type: "offer".into(), sdp: sdp.into(), id, ..Default::default() }
+}
+
+/// Takes the first answer among messages.
+pub(crate) fn answer(messages: &[Message]) -> Option<&proto::SessionDescription> {
+    messages.iter().find_map(|message| if let Message::Answer(answer) = message { Some(answer) } else { None })
+}
+
+/// The room accepts a microphone that the client calls `cid`.
+pub(crate) fn accepted(cid: &str) -> Notice {
+    let kind = proto::TrackType::Audio as i32;
+    let info = proto::TrackInfo { sid: "TR_AMown".into(), r#type: kind, ..Default::default() };
+    let request = proto::AddTrackRequest { cid: cid.into(), r#type: kind, ..Default::default() };
+    Notice::TrackAccepted { track: TrackNumber(1), cid: cid.into(), info: Box::new(info), request: Box::new(request) }
+}
+
+/// The client is to get a track of somebody else, in these codecs, preferred first.
+pub(crate) fn subscribe(number: u32, kind: proto::TrackType, codecs: &[&str]) -> Notice {
+    let entry = |mime: &&str| proto::SimulcastCodecInfo { mime_type: (*mime).to_owned(), ..Default::default() };
+    let info = proto::TrackInfo {
+        sid: format!("TR_{number}"),
+        r#type: kind as i32,
+        mime_type: codecs.first().map(|mime| (*mime).to_owned()).unwrap_or_default(),
+        codecs: codecs.iter().map(entry).collect(),
+        ..Default::default()
+    };
+    Notice::Subscribe(Box::new(Subscribe {
+        subscription: SubscriptionNumber(number),
+        track: TrackNumber(100 + number),
+        publisher: MemberKey(9),
+        publisher_sid: "PA_other".into(),
+        info,
+        target: Target { paused: false, spatial: 0, temporal: 0 },
+        sync_stream: false,
+    }))
+}
