@@ -5,6 +5,7 @@ use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::ptr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::address::RawAddress;
 use super::udp::UdpSocket;
@@ -13,8 +14,11 @@ use super::udp::UdpSocket;
 const MESSAGES: usize = 64;
 /// Room for one message: the kernel joins up to 64 KB.
 const MESSAGE_BYTES: usize = 65_536;
-/// Words of control data for one message: packet information and segment size, with room to spare.
+/// Words of control data for one message: packet information, arrival and segment size, with room to spare.
 const CONTROL_WORDS: usize = 16;
+
+/// Longest wait that is believed; more means that the clock was set in between.
+const WAITED_MAX: Duration = Duration::from_millis(500);
 
 /// One arrived datagram.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub struct Received<'a> {
     pub source: SocketAddr,
     /// Our address that it was sent to.
     pub destination: SocketAddr,
+    /// How long ago the kernel had it. Senders measure their path by arrivals, so those of one call must not become one.
+    pub waited: Duration,
     /// The bytes; may be changed in place.
     pub bytes: &'a mut [u8],
 }
@@ -95,6 +101,7 @@ impl ReceiveBatch {
 
     /// Calls `each` for each datagram taken, in order. `bound` is the address of the socket they were taken from.
     pub fn for_each(&mut self, bound: SocketAddr, mut each: impl FnMut(Received<'_>)) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         for index in 0..std::mem::take(&mut self.filled) {
             let header = &self.headers[index];
             let length = header.msg_len as usize;
@@ -109,8 +116,9 @@ impl ReceiveBatch {
             let control = Control::read(&header.msg_hdr, bound);
             let message = &mut self.bytes[index * MESSAGE_BYTES..][..length];
             let segment = control.segment.unwrap_or(length).max(1);
+            let waited = control.arrived.map_or(Duration::ZERO, |arrived| now.saturating_sub(arrived).min(WAITED_MAX));
             for bytes in message.chunks_mut(segment) {
-                each(Received { source, destination: control.destination, bytes });
+                each(Received { source, destination: control.destination, waited, bytes });
             }
         }
     }
@@ -126,11 +134,13 @@ impl Default for ReceiveBatch {
 struct Control {
     destination: SocketAddr,
     segment: Option<usize>,
+    /// Since the Unix epoch.
+    arrived: Option<Duration>,
 }
 
 impl Control {
     fn read(header: &libc::msghdr, bound: SocketAddr) -> Self {
-        let mut read = Self { destination: bound, segment: None };
+        let mut read = Self { destination: bound, segment: None, arrived: None };
         // SAFETY: the kernel filled `msg_control` and set `msg_controllen` to what it wrote, so the CMSG walk stays
         // inside; each value is read by its documented type, unaligned.
         unsafe {
@@ -148,6 +158,12 @@ impl Control {
                         let ip = Ipv6Addr::from(info.ipi6_addr.s6_addr);
                         let scope = if ip.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
                         read.destination = SocketAddr::V6(SocketAddrV6::new(ip, bound.port(), 0, scope));
+                    }
+                    (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                        let time = data.cast::<libc::timespec>().read_unaligned();
+                        let seconds = u64::try_from(time.tv_sec).ok();
+                        let nanos = u32::try_from(time.tv_nsec).ok();
+                        read.arrived = seconds.zip(nanos).map(|(seconds, nanos)| Duration::new(seconds, nanos));
                     }
                     (libc::SOL_UDP, libc::UDP_GRO) => {
                         let segment = data.cast::<libc::c_int>().read_unaligned();

@@ -56,6 +56,8 @@ impl UdpSocket {
             let _ = set_option(raw, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE);
             set_option(raw, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
         }
+        // Without it a datagram counts as arrived when it is taken.
+        let _ = set_option(raw, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1);
         let joins = set_option(raw, libc::SOL_UDP, libc::UDP_GRO, 1).is_ok();
 
         let (name, length) = RawAddress::new(address);

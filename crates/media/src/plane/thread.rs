@@ -166,7 +166,8 @@ impl Loop {
             let Self { core, receive, way_out, connections, .. } = self;
             receive.for_each(bound, |received| {
                 let path = Path { proto: Proto::Udp, remote: received.source, local: received.destination };
-                core.handle_datagram(now, path, received.bytes);
+                let arrived = now.checked_sub(received.waited).unwrap_or(now);
+                core.handle_waiting_datagram(now, arrived, path, received.bytes);
                 // Joined datagrams can be many: what waits to be sealed stays bounded.
                 if core.wants_flush() {
                     way_out.flush(now, core, connections);

@@ -80,7 +80,7 @@ impl ShardCore {
         if let Some(arrivals) = &mut peer.arrivals
             && let Some(sequence) = packet.extension(arrivals.extension).and_then(read_transport_cc)
         {
-            arrivals.builder.record(sequence, now);
+            arrivals.builder.record(sequence, self.arrived);
             arrivals.last_source = packet.ssrc();
             arrivals.count += 1;
             if !arrivals.timer.is_armed() {

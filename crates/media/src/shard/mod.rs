@@ -126,6 +126,8 @@ pub struct ShardCore {
     /// The peer being served: the one to end if that panics.
     blame: Option<PeerIndex>,
     last_now: Instant,
+    /// When the datagram being taken reached this machine.
+    arrived: Instant,
 }
 
 impl ShardCore {
@@ -158,12 +160,20 @@ impl ShardCore {
             metrics: ShardMetrics::default(),
             blame: None,
             last_now: now,
+            arrived: now,
         }
     }
 
     /// Takes one datagram or one TCP frame, decrypting it in place. `false`: it is nobody's; a new TCP connection that
     /// begins so is to be closed.
     pub fn handle_datagram(&mut self, now: Instant, path: Path, bytes: &mut [u8]) -> bool {
+        self.handle_waiting_datagram(now, now, path, bytes)
+    }
+
+    /// As [`handle_datagram`](Self::handle_datagram), for one that `arrived` before it could be taken: its sender is
+    /// told when it arrived.
+    pub fn handle_waiting_datagram(&mut self, now: Instant, arrived: Instant, path: Path, bytes: &mut [u8]) -> bool {
+        self.arrived = arrived;
         self.metrics.datagrams_in += 1;
         self.metrics.bytes_in += bytes.len() as u64;
         let mut taken = false;
