@@ -63,8 +63,7 @@ test('a refused camera is explained, and the call can be joined without it', asy
   });
   await guest.page.reload();
   try {
-    await guest.page.getByText('The browser may not use your camera.').waitFor();
-    await guest.page.getByText('The browser may not use your microphone.').waitFor();
+    await guest.page.getByText('The browser may not use your camera and microphone.').waitFor();
     await guest.page.getByLabel('Your name').fill('Ada');
     await guest.page.getByRole('button', { name: 'Join the call' }).click();
     await guest.inCall();

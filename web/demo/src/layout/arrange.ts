@@ -26,8 +26,8 @@ const GRID_TILE_HEIGHT_MIN = 96;
 const STRIP_FRACTION = 0.2;
 const STRIP_WIDTH_MIN = 150;
 const STRIP_WIDTH_MAX = 260;
-const STRIP_HEIGHT_MIN = 92;
-const STRIP_HEIGHT_MAX = 140;
+const STRIP_HEIGHT_MIN = 84;
+const STRIP_HEIGHT_MAX = 110;
 
 /** A grid that makes the tiles as large as the box allows; the last row is centred. */
 export function grid(count: number, box: Box, gap: number): Arrangement {
@@ -54,7 +54,8 @@ export function stage(count: number, box: Box, gap: number): Arrangement {
   if (count < 2) return { rects: count === 1 ? [{ x: 0, y: 0, ...box }] : [], hidden: 0 };
   if (box.width >= box.height) {
     const width = clamp(box.width * STRIP_FRACTION, STRIP_WIDTH_MIN, STRIP_WIDTH_MAX);
-    const tile = { width, height: width / WIDEST };
+    const share = (box.height - gap * (count - 2)) / (count - 1);
+    const tile = { width, height: clamp(share, STRIP_HEIGHT_MIN, width / WIDEST) };
     const places = stripPlaces(count - 1, box.height, tile.height, gap);
     const top = (box.height - places * tile.height - (places - 1) * gap) / 2;
     const x = box.width - width;
@@ -63,7 +64,7 @@ export function stage(count: number, box: Box, gap: number): Arrangement {
     return { rects: [main, ...strip], hidden: count - 1 - places };
   }
   const height = clamp(box.height * STRIP_FRACTION, STRIP_HEIGHT_MIN, STRIP_HEIGHT_MAX);
-  const tile = { width: height * (4 / 3), height };
+  const tile = { width: height, height };
   const places = stripPlaces(count - 1, box.width, tile.width, gap);
   const left = (box.width - places * tile.width - (places - 1) * gap) / 2;
   const y = box.height - height;

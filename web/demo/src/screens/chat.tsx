@@ -45,7 +45,7 @@ function follows(message: Message, previous: Message | undefined): boolean {
 }
 
 function Line({ message, isFollowUp }: { message: Message; isFollowUp: boolean }) {
-  const time = new Intl.DateTimeFormat(language.value === 'zh' ? 'zh-CN' : 'en', { hour: '2-digit', minute: '2-digit' }).format(message.sentAt);
+  const time = new Intl.DateTimeFormat(language.value === 'zh' ? 'zh-CN' : 'en', { hour: 'numeric', minute: '2-digit' }).format(message.sentAt);
   return (
     <li class={`line ${message.isMine ? 'is-mine' : ''} ${isFollowUp ? 'is-follow-up' : ''}`}>
       {!message.isMine && <span class="line-face" style={{ '--hue': hueOf(message.identity) }} aria-hidden="true">{isFollowUp ? '' : initials(message.name)}</span>}

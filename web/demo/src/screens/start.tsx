@@ -1,11 +1,12 @@
 /** Before the call: how one looks and sounds, who one is, where to go. */
 import { useSignal } from '@preact/signals';
-import type { LocalAudioTrack } from 'livekit-client';
+import type { LocalAudioTrack, LocalTrack } from 'livekit-client';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import { roomOfToken } from '../access/access.ts';
 import type { Failure } from '../call/failure.ts';
-import type { Preview } from '../devices/preview.ts';
 import { followLevel } from '../devices/level.ts';
+import type { Capture, Preview } from '../devices/preview.ts';
+import type { FailureName } from '../text/en.ts';
 import { wording } from '../text/language.ts';
 import { Avatar } from '../ui/avatar.tsx';
 import { Icon, type IconName, Logo } from '../ui/icon.tsx';
@@ -56,15 +57,20 @@ function PreviewCard({ preview, name }: { preview: Preview; name: string }) {
         </div>
         {microphone.state === 'on' && <LevelMeter track={microphone.track} />}
       </div>
-      {[camera, microphone].map((capture) => capture.state === 'failed' && (
-        <p key={capture.failure} class="warning" role="alert">{text.failures[capture.failure]}</p>
-      ))}
+      {warnings(camera, microphone).map((failure) => <p key={failure} class="warning" role="alert">{text.failures[failure]}</p>)}
       <div class="preview-devices">
         <DevicePicker preview={preview} kind="audioinput" label={text.chooseMicrophone} icon="microphone" />
         <DevicePicker preview={preview} kind="videoinput" label={text.chooseCamera} icon="camera" />
       </div>
     </section>
   );
+}
+
+/** One sentence where one is enough. */
+function warnings(...captures: readonly Capture<LocalTrack>[]): FailureName[] {
+  const failures = captures.flatMap((capture) => (capture.state === 'failed' ? [capture.failure] : []));
+  if (failures.includes('cameraDenied') && failures.includes('micDenied')) return ['bothDenied'];
+  return [...new Set(failures)];
 }
 
 interface ToggleProps {

@@ -89,6 +89,7 @@ export const en = {
   failures: {
     cameraDenied: 'The browser may not use your camera. Allow it in the address bar, then try again.',
     micDenied: 'The browser may not use your microphone. Allow it in the address bar, then try again.',
+    bothDenied: 'The browser may not use your camera and microphone. Allow them in the address bar, then try again.',
     cameraMissing: 'No camera was found.',
     micMissing: 'No microphone was found.',
     cameraBusy: 'Another program is using your camera.',

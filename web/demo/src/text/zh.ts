@@ -91,6 +91,7 @@ export const zh: Wording = {
   failures: {
     cameraDenied: '浏览器未获准使用摄像头。请在地址栏中允许后重试。',
     micDenied: '浏览器未获准使用麦克风。请在地址栏中允许后重试。',
+    bothDenied: '浏览器未获准使用摄像头和麦克风。请在地址栏中允许后重试。',
     cameraMissing: '没有找到摄像头。',
     micMissing: '没有找到麦克风。',
     cameraBusy: '摄像头正被其他程序占用。',

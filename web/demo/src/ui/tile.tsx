@@ -25,7 +25,7 @@ export function TileView({ tile: { member, source }, rect, isStage, isPinned, on
     ? member.isLocal ? text.yourScreen : text.screenOf(member.name)
     : member.isLocal ? text.self(member.name) : member.name;
   const isSpeaking = member.isSpeaking && !isScreen;
-  const classes = ['tile', isScreen && 'tile-screen', isSpeaking && 'is-speaking', isStage && 'is-stage', rect.width < 230 && 'is-small'];
+  const classes = ['tile', isScreen && 'tile-screen', isSpeaking && 'is-speaking', isStage && 'is-stage', rect.width < 230 && 'is-small', rect.width < 140 && 'is-tiny'];
   return (
     <article
       class={classes.filter(Boolean).join(' ')}
