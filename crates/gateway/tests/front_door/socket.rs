@@ -165,6 +165,26 @@ async fn a_resume_of_nothing_is_told_to_begin_anew() {
 }
 
 #[tokio::test]
+async fn a_full_room_is_told_in_the_first_message() {
+    let server = start().await;
+    let config = serde_json::json!({"maxParticipants": 1});
+    let target = |identity: &str| {
+        let mut claims = Claims::join("small", identity);
+        claims.room_config = Some(config.clone());
+        format!("/rtc?protocol=15&sdk=js&access_token={}", token(&claims))
+    };
+    let mut ada = server.connect(&target("ada")).await.expect("join is let in");
+    assert!(matches!(ada.next().await, Response::Join(_)));
+    let mut bea = server.connect(&target("bea")).await.expect("the refusal is a message");
+    let Response::Leave(leave) = bea.next().await else { panic!("not a leave") };
+    assert_eq!(leave.reason(), proto::DisconnectReason::JoinFailure);
+    assert_eq!(leave.action(), proto::leave_request::Action::Disconnect);
+    assert_eq!(bea.closed().await.0, 1000);
+    drop((ada, bea));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_stop_says_goodbye() {
     let server = start().await;
     let (mut client, _) = server.join("stage", "ada").await;

@@ -52,6 +52,49 @@ pub(crate) struct Published {
     pub(crate) sid: String,
 }
 
+/// What some client could not bear: the Rust SDK panics, and the Python or Node process with it.
+fn check(notice: &Notice) {
+    match notice {
+        Notice::Send(message) => match message.as_ref() {
+            Message::Update(update) => update.participants.iter().for_each(check_participant),
+            Message::SpeakersChanged(changed) => {
+                for speaker in &changed.speakers {
+                    assert!(speaker.sid.starts_with("PA_"), "{speaker:?}");
+                    assert!((0.0..=1.0).contains(&speaker.level), "{speaker:?}");
+                }
+            }
+            Message::ConnectionQuality(quality) => {
+                for update in &quality.updates {
+                    assert!(update.participant_sid.starts_with("PA_") && update.score.is_finite(), "{update:?}");
+                }
+            }
+            Message::RoomUpdate(update) => {
+                let room = update.room.as_ref().expect("a room update with its room");
+                assert!(room.sid.starts_with("RM_"), "{room:?}");
+            }
+            Message::TrackSubscribed(subscribed) => assert!(subscribed.track_sid.starts_with("TR_"), "{subscribed:?}"),
+            Message::TrackPublished(published) => panic!("the dialogue says it: {published:?}"),
+            _ => {}
+        },
+        Notice::TrackAccepted { info, .. } => check_track(info),
+        Notice::Subscribe(subscribe) => {
+            assert!(subscribe.publisher_sid.starts_with("PA_"), "{subscribe:?}");
+            check_track(&subscribe.info);
+        }
+        _ => {}
+    }
+}
+
+fn check_participant(info: &proto::ParticipantInfo) {
+    assert!(info.sid.starts_with("PA_") && !info.identity.is_empty(), "{info:?}");
+    info.tracks.iter().for_each(check_track);
+    assert!(info.data_tracks.iter().all(|track| track.sid.starts_with("DTR_")), "{info:?}");
+}
+
+fn check_track(info: &proto::TrackInfo) {
+    assert!(info.sid.starts_with("TR_") && info.r#type != TrackType::Data as i32, "{info:?}");
+}
+
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) room: Room,
@@ -92,6 +135,7 @@ impl Stage {
             assert!(!self.closed, "nothing follows the end: {output:?}");
             match output {
                 Output::Notify { to, notice } => {
+                    check(&notice);
                     let distinct: BTreeSet<_> = to.iter().copied().collect();
                     assert!(!to.is_empty() && distinct.len() == to.len(), "{to:?}");
                     let notice = Rc::new(notice);
