@@ -164,6 +164,43 @@ async fn a_resume_of_nothing_is_told_to_begin_anew() {
     server.stop().await;
 }
 
+/// Clients that no suite runs on a server's machine: only how they join is tried.
+#[tokio::test]
+async fn clients_of_phones_and_engines_are_let_in_as_they_ask() {
+    let server = start().await;
+    let forms = [
+        "protocol=13&auto_subscribe=1&adaptive_stream=1&sdk=android&version=2.20.0&device_model=Pixel%208%20Pro&os=android\
+         &os_version=15&network=wifi",
+        "auto_subscribe=1&adaptive_stream=0&protocol=16&sdk=flutter&version=2.5.0&network=wifi&os=android&os_version=15\
+         &device_model=Pixel+8",
+        "protocol=15&sdk=swift&version=2.9.0&os=iOS&os_version=18.3.1&device_model=iPhone16,1&network=cellular\
+         &auto_subscribe=1&adaptive_stream=1",
+        "sdk=unity&protocol=16&auto_subscribe=1&adaptive_stream=0&version=1.3.2",
+        "sdk=cpp&protocol=16&auto_subscribe=1&adaptive_stream=0&version=0.1.0",
+        "sdk=esp32&protocol=16&version=0.3.0",
+        "sdk=reactnative&protocol=16&version=2.9.0&os=ios&auto_subscribe=1",
+        "sdk=of_tomorrow&protocol=99&version=x&unknown=1",
+        "",
+    ];
+    for (number, form) in forms.into_iter().enumerate() {
+        let identity = format!("client {number}");
+        let target = format!("/rtc?access_token={}&{form}", token(&Claims::join("stage", &identity)));
+        let mut client = server.connect(&target).await.expect("join is let in");
+        let Response::Join(join) = client.next().await else { panic!("{form}: not a join") };
+        assert_eq!(join.subscriber_primary, !form.is_empty(), "{form}");
+        assert_eq!(join.server_version, "1.9.0", "Android reads this one");
+        let kind = |message: &Response| matches!(message, Response::Offer(_)).then_some(());
+        if join.subscriber_primary {
+            client.find(kind).await;
+        }
+        // Flutter does not say whose session it resumes: its token does.
+        let mut again = server.connect(&format!("{target}&reconnect=1")).await.expect("resume is let in");
+        assert!(matches!(again.next().await, Response::Reconnect(_)), "{form}");
+        drop((client, again));
+    }
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_full_room_is_told_in_the_first_message() {
     let server = start().await;
