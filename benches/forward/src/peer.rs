@@ -130,7 +130,7 @@ impl Listener {
             report_due: now + Duration::from_nanos(spread.as_nanos() as u64 % 1_000_000_000),
             highest: [0; 2],
             lost: Vec::new(),
-            random: number as u64 * 0x9e37_79b9_7f4a_7c15 | 1,
+            random: (number as u64 * 0x9e37_79b9_7f4a_7c15) | 1,
         }
     }
 

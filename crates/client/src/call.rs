@@ -73,7 +73,7 @@ impl Shared {
 
 /// What woke the call.
 enum Wake {
-    Message(Response),
+    Message(Box<Response>),
     Publisher,
     Subscriber,
     Deadline,
@@ -113,7 +113,7 @@ pub(crate) async fn run(
     endpoint: Endpoint,
     options: JoinOptions,
     shared: Arc<Shared>,
-    mut orders: mpsc::UnboundedReceiver<Order>,
+    mut orders: mpsc::Receiver<Order>,
 ) {
     let outcome = converse(endpoint, options, &shared, &mut orders).await;
     shared.state().over = Some(outcome);
@@ -124,7 +124,7 @@ async fn converse(
     endpoint: Endpoint,
     options: JoinOptions,
     shared: &Arc<Shared>,
-    orders: &mut mpsc::UnboundedReceiver<Order>,
+    orders: &mut mpsc::Receiver<Order>,
 ) -> Result<(), ClientError> {
     let joined_at = Instant::now();
     let ip = local_ip(&options.url).await?;
@@ -223,14 +223,10 @@ impl Call {
         Some(proto::SessionDescription { r#type: "offer".to_owned(), sdp, id: self.offer_id, ..Default::default() })
     }
 
-    async fn wait(
-        &self,
-        socket: &mut Signalling,
-        orders: &mut mpsc::UnboundedReceiver<Order>,
-    ) -> Result<Wake, ClientError> {
+    async fn wait(&self, socket: &mut Signalling, orders: &mut mpsc::Receiver<Order>) -> Result<Wake, ClientError> {
         let deadline = self.poll_timeout();
         tokio::select! {
-            message = socket.next() => message.map(Wake::Message),
+            message = socket.next() => message.map(|message| Wake::Message(Box::new(message))),
             () = readable(self.publisher.as_ref()) => Ok(Wake::Publisher),
             () = readable(self.subscriber.as_ref()) => Ok(Wake::Subscriber),
             () = until(deadline) => Ok(Wake::Deadline),
@@ -251,7 +247,7 @@ impl Call {
         let figures = &mut shared.state().figures;
         let now = Instant::now();
         match wake {
-            Wake::Message(message) => self.handle_message(now, message, figures)?,
+            Wake::Message(message) => self.handle_message(now, *message, figures)?,
             Wake::Publisher => self.receive(now, true, buffer, figures),
             Wake::Subscriber => self.receive(now, false, buffer, figures),
             Wake::Deadline => {}

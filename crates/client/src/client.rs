@@ -23,6 +23,8 @@ use crate::signalling::ServerUrl;
 const JOIN_WITHIN: Duration = Duration::from_secs(30);
 /// How long a goodbye may take.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+/// Orders that wait for the call; more are dropped.
+const ORDERS_MAX: usize = 64;
 /// Free sections of each kind in a first offer, as browsers have them.
 const RECEIVE_SECTIONS: u32 = 3;
 
@@ -70,7 +72,7 @@ impl JoinOptions {
 /// A client in a call. Dropping it ends the call.
 pub struct Client {
     shared: Arc<Shared>,
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::Sender<Order>,
     task: JoinHandle<()>,
 }
 
@@ -80,7 +82,7 @@ impl Client {
     /// # Errors
     /// The server refused, broke the protocol, or cannot be reached over UDP.
     pub async fn join(endpoint: &Endpoint, options: JoinOptions) -> Result<Self, ClientError> {
-        let (orders, inbox) = mpsc::unbounded_channel();
+        let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         let shared = Arc::new(Shared::default());
         let task = tokio::spawn(call::run(endpoint.clone(), options, Arc::clone(&shared), inbox));
         let client = Self { shared, orders, task };
@@ -130,13 +132,13 @@ impl Client {
 
     /// Wants a track in this quality from now on.
     pub fn prefer(&self, track_sid: &str, quality: VideoQuality) {
-        // A call that is over takes no orders.
-        let _ = self.orders.send(Order::Prefer { sid: track_sid.to_owned(), quality });
+        // A call that is over, or has too many of them, takes no orders.
+        let _ = self.orders.try_send(Order::Prefer { sid: track_sid.to_owned(), quality });
     }
 
     /// Sends one message, as its channel takes them: an encoded `DataPacket`, or a raw data-track packet.
     pub fn send(&self, channel: Channel, payload: Vec<u8>) {
-        let _ = self.orders.send(Order::Send { channel, payload });
+        let _ = self.orders.try_send(Order::Send { channel, payload });
     }
 
     /// Leaves, and gives what was measured.
@@ -144,8 +146,8 @@ impl Client {
     /// # Errors
     /// What ended the call before, if it was not us.
     pub async fn leave(self) -> (Figures, Result<(), ClientError>) {
-        let _ = self.orders.send(Order::Leave);
         let mut task = self.task;
+        let _ = timeout(LEAVE_WITHIN, self.orders.send(Order::Leave)).await;
         if timeout(LEAVE_WITHIN, &mut task).await.is_err() {
             task.abort();
         }

@@ -47,6 +47,7 @@ impl Drop for Flood {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
             let _ = thread.join();
         }
     }
@@ -67,7 +68,8 @@ fn send_all(sockets: &[UdpSocket], target: SocketAddr, per_second: u64, stop: &A
             done += 1;
         }
         sent.store(done, Ordering::Relaxed);
-        std::thread::sleep(BURST_INTERVAL);
+        // Whoever stops us wakes us.
+        std::thread::park_timeout(BURST_INTERVAL);
     }
 }
 
