@@ -182,6 +182,8 @@ impl ShardCore {
             encrypted: section.encrypted,
             origin,
             subscribers: Vec::new(),
+            fresh: Vec::new(),
+            fresh_served: 0,
             version: 0,
             timer: Timer::IDLE,
         }));

@@ -1,4 +1,4 @@
-//! Sealing what waits into datagrams for the sockets.
+//! Sealing what waits into datagrams for the sockets, a portion at a time.
 //!
 //! Payloads go straight from their ring through the cipher into the arena. What belongs to the path and not to the
 //! stream (transport-wide number, time of sending) is written here, at the last moment.
@@ -27,14 +27,18 @@ pub enum Flushed {
 }
 
 impl ShardCore {
-    /// Seals what waits into `batch`, whose arena should hold at least 64 KB.
+    /// Gives fresh packets to their subscribers and seals what waits into `batch`, whose arena should hold at least 64 KB.
     pub fn flush(&mut self, now: Instant, batch: &mut SendBatch) -> Flushed {
         let mut flushed = None;
         self.asked.clear();
-        // A panic ends one peer and the rest is sealed with the next turn, so there are at most so many turns.
-        while flushed.is_none() && !self.outbox.is_empty() {
+        // A portion at a time. A panic ends one peer and the rest goes on with the next turn, so the turns come to an end.
+        while flushed.is_none() && (!self.outbox.is_empty() || self.has_fresh()) {
             self.guarded(now, |core| {
-                flushed = Some(if core.seal(now, batch) { Flushed::All } else { Flushed::Part });
+                if core.seal(now, batch) {
+                    core.fan_out_fresh(now);
+                } else {
+                    flushed = Some(Flushed::Part);
+                }
             });
         }
         flushed.unwrap_or(Flushed::All)

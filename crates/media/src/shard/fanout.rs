@@ -10,39 +10,89 @@ use super::track::{Origin, Track};
 use super::{ShardCore, TimerKey, arm};
 use crate::command::MediaEvent;
 
+/// Packets made for subscribers before they are sealed: few enough that they are still in the cache then.
+const PORTION: usize = 256;
+/// Packets of one track that wait for its subscribers at most: far fewer than its ring holds.
+const FRESH_MAX: usize = 64;
+
 impl ShardCore {
-    /// Gives a packet that is new in its ring to the subscribers of its layer, and a copy to every following shard.
-    pub(super) fn fan_out(&mut self, now: Instant, index: TrackIndex, at: PacketAt) {
+    /// Takes a packet that is new in its ring: a copy goes to every following shard at once, subscribers get it with
+    /// the next flush, together with what else came for them. So each subscriber's state is fetched once for a burst,
+    /// and its packets leave as one run.
+    pub(super) fn take_fresh(&mut self, now: Instant, index: TrackIndex, at: PacketAt) {
         if self.tracks.get(index.slot()).is_some_and(|track| track.version != track.layers().version()) {
             self.refresh_track(now, index);
         }
+        // Half of the subscribers have the packets before it: the others get them first.
+        if self.tracks.get(index.slot()).is_some_and(|track| track.fresh_served > 0 || track.fresh.len() >= FRESH_MAX) {
+            self.fan_out(now, index, usize::MAX);
+        }
+        let Some(track) = self.tracks.get_mut(index.slot()) else { return };
+        track.relay(at, &mut self.links_to, &mut self.wakes, &mut self.metrics);
+        if track.subscribers.is_empty() {
+            return;
+        }
+        if track.fresh.is_empty() {
+            self.fresh.push_back(index);
+        }
+        track.fresh.push(at);
+        self.fresh_copies += track.subscribers.len();
+    }
+
+    /// Whether packets wait for subscribers.
+    pub(super) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// Gives fresh packets to subscribers until a portion of them waits to be sealed, or all do.
+    pub(super) fn fan_out_fresh(&mut self, now: Instant) {
+        while self.outbox.len() < PORTION {
+            let Some(&index) = self.fresh.front() else {
+                self.fresh_copies = 0;
+                return;
+            };
+            if self.fan_out(now, index, PORTION) {
+                self.fresh.pop_front();
+            }
+        }
+    }
+
+    /// Gives the fresh packets of one track to its subscribers, one subscriber after the other, as long as fewer than
+    /// `portion` packets wait to be sealed. `true`: to all of them.
+    fn fan_out(&mut self, now: Instant, index: TrackIndex, portion: usize) -> bool {
         let mut key_frames = LayerMask::NONE;
         let mut interest_changed = false;
-        let Some(track) = self.tracks.get_mut(index.slot()) else { return };
-        let Track { key, origin, subscribers, .. } = track;
+        let Some(track) = self.tracks.get_mut(index.slot()) else { return true };
+        let Track { origin, subscribers, fresh, fresh_served, .. } = track;
         let layers = origin.layers();
-        let Some(slot) = layers.slot(at) else { return };
-        for subscriber in subscribers.iter_mut().filter(|subscriber| subscriber.interest.contains(at.layer)) {
+        while *fresh_served < subscribers.len() && self.outbox.len() < portion {
+            let Some(subscriber) = subscribers.get_mut(*fresh_served) else { break };
+            // Before anything that may panic, so that it is not tried again.
+            *fresh_served += 1;
+            if subscriber.interest == LayerMask::NONE {
+                continue;
+            }
             let Some(subscription) = self.subscriptions.get_mut(subscriber.subscription.slot()) else { continue };
             let Stage::Attached { send, .. } = &mut subscription.stage else { continue };
+            let Some(peer) = self.peers.get_mut(subscription.peer.slot()) else { continue };
             self.blame = Some(subscription.peer);
-            if let Some(packet) = send.forward(now, layers, at.layer, slot) {
-                let Some(peer) = self.peers.get_mut(subscription.peer.slot()) else { continue };
-                if !self.outbox.push(subscription.peer, &mut peer.pending, index, packet) {
-                    self.metrics.dropped_unsent += 1;
+            let (outbox, metrics) = (&mut self.outbox, &mut self.metrics);
+            let mut push = |packet| {
+                if !outbox.push(subscription.peer, &mut peer.pending, index, packet) {
+                    metrics.dropped_unsent += 1;
                 }
-            } else if send.has_catch_up() {
-                let Some(peer) = self.peers.get_mut(subscription.peer.slot()) else { continue };
-                let (outbox, metrics) = (&mut self.outbox, &mut self.metrics);
-                send.catch_up(now, layers, |packet| {
-                    if !outbox.push(subscription.peer, &mut peer.pending, index, packet) {
-                        metrics.dropped_unsent += 1;
-                    }
-                });
+            };
+            for &at in fresh.iter() {
+                let Some(slot) = layers.slot(at).filter(|_| subscriber.interest.contains(at.layer)) else { continue };
+                if let Some(packet) = send.forward(now, layers, at.layer, slot) {
+                    push(packet);
+                } else if send.has_catch_up() {
+                    send.catch_up(now, layers, &mut push);
+                }
+                let interest = send.interest();
+                interest_changed |= interest != subscriber.interest;
+                subscriber.interest = interest;
             }
-            let interest = send.interest();
-            interest_changed |= interest != subscriber.interest;
-            subscriber.interest = interest;
             if let Some(layer) = send.take_key_frame_request() {
                 key_frames = key_frames.with(layer);
             }
@@ -55,26 +105,16 @@ impl ShardCore {
             }
         }
         self.blame = None;
-        if let Origin::Home { receive, followers, .. } = origin
-            && followers.iter().any(|follower| follower.wants.contains(at.layer))
-            && let Some((copy, bytes)) = receive.layers().copy_of(at)
-        {
-            for follower in followers.iter().filter(|follower| follower.wants.contains(at.layer)) {
-                let Some(link) = self.links_to.get_mut(&follower.shard) else { continue };
-                if link.send_packet(*key, &copy, bytes) {
-                    self.metrics.relayed_out += 1;
-                    if !self.wakes.contains(&follower.shard) {
-                        self.wakes.push(follower.shard);
-                    }
-                } else {
-                    self.metrics.relay_full += 1;
-                }
-            }
+        let done = *fresh_served >= subscribers.len();
+        if done {
+            *fresh_served = 0;
+            fresh.clear();
         }
         self.ask_key_frames(now, index, key_frames);
         if interest_changed {
             self.tell_home(now, index);
         }
+        done
     }
 
     /// Brings all subscriptions of a track, and the shards that follow it, up to date with its layers.

@@ -156,7 +156,7 @@ impl ShardCore {
                 }
             });
             match follow_up {
-                FollowUp::FanOut(index, at) => self.fan_out(now, index, at),
+                FollowUp::FanOut(index, at) => self.take_fresh(now, index, at),
                 FollowUp::Refresh(index) => {
                     if self.tracks.get(index.slot()).is_some_and(|track| track.version != track.layers().version()) {
                         self.refresh_track(now, index);

@@ -141,7 +141,7 @@ impl ShardCore {
             arm(&mut self.wheel, &mut track.timer, TimerKey::Track(index), now, due);
         }
         if let Some(at) = at {
-            self.fan_out(now, index, at);
+            self.take_fresh(now, index, at);
         }
     }
 }

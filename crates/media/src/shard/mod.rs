@@ -65,6 +65,9 @@ use track::Track;
 const REPORTER: Ssrc = Ssrc(1);
 /// Packets waiting to be sealed above which the owner should flush.
 const FLUSH_ABOVE: usize = 1024;
+/// Copies of fresh packets that subscribers may be waiting for, above which the owner should flush: a whole frame for
+/// thousands of subscribers, so that frames leave as runs.
+const FRESH_COPIES_MAX: usize = 1 << 15;
 /// Nothing is due again before this has passed, so that a deadline in the past cannot hold the shard.
 const TIMER_STEP: Duration = Duration::from_millis(1);
 /// When to look again at what found a ring to another shard full.
@@ -117,6 +120,10 @@ pub struct ShardCore {
     /// Key frames asked of other shards since the last flush.
     asked: Vec<(TrackIndex, LayerIndex)>,
     wakes: Vec<u16>,
+    /// Tracks with packets that came since the last flush.
+    fresh: VecDeque<TrackIndex>,
+    /// Copies of those packets that their subscribers may get.
+    fresh_copies: usize,
     wheel: Wheel<TimerKey>,
     outbox: Outbox,
     scratch: Box<[u8]>,
@@ -152,6 +159,8 @@ impl ShardCore {
             wishes: Vec::new(),
             asked: Vec::new(),
             wakes: Vec::new(),
+            fresh: VecDeque::new(),
+            fresh_copies: 0,
             wheel: Wheel::new(now),
             outbox: Outbox::default(),
             scratch: vec![0; egress::SCRATCH_BYTES].into_boxed_slice(),
@@ -214,9 +223,9 @@ impl ShardCore {
         }
     }
 
-    /// Packets that wait to be sealed are many: flush before the next input.
+    /// Packets that wait to be sealed, or for their subscribers, are many: flush before the next input.
     pub const fn wants_flush(&self) -> bool {
-        self.outbox.len() >= FLUSH_ABOVE
+        self.outbox.len() >= FLUSH_ABOVE || self.fresh_copies >= FRESH_COPIES_MAX
     }
 
     /// The next event for the control plane.

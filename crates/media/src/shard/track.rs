@@ -1,9 +1,13 @@
 //! One track on this shard, and who gets it: published here, or replicated from another shard.
 
-use tutti_forward::{LayerMask, Layers, ReceiveTrack, TrackKey};
+use std::collections::BTreeMap;
+
+use tutti_forward::{LayerMask, Layers, PacketAt, ReceiveTrack, TrackKey};
 use tutti_rtp::MediaKind;
 
 use super::ids::{PeerIndex, SubscriptionIndex};
+use super::relay::LinkSender;
+use crate::metrics::ShardMetrics;
 use crate::wheel::Timer;
 
 /// Where the packets come from.
@@ -59,6 +63,10 @@ pub(super) struct Track {
     pub(super) encrypted: bool,
     pub(super) origin: Origin,
     pub(super) subscribers: Vec<Subscriber>,
+    /// Packets that came since the last flush, for the subscribers.
+    pub(super) fresh: Vec<PacketAt>,
+    /// How many of the subscribers have got them.
+    pub(super) fresh_served: usize,
     /// Version of the layers that the subscribers have seen.
     pub(super) version: u32,
     pub(super) timer: Timer,
@@ -85,5 +93,31 @@ impl Track {
     /// Layers that somebody on this shard wants to see.
     pub(super) fn wanted(&self) -> LayerMask {
         LayerMask(self.subscribers.iter().fold(0, |mask, subscriber| mask | subscriber.interest.0))
+    }
+    /// Sends a copy of a packet to every shard that wants its layer.
+    pub(super) fn relay(
+        &self,
+        at: PacketAt,
+        links: &mut BTreeMap<u16, LinkSender>,
+        wakes: &mut Vec<u16>,
+        metrics: &mut ShardMetrics,
+    ) {
+        let Origin::Home { receive, followers, .. } = &self.origin else { return };
+        let mut followers = followers.iter().filter(|follower| follower.wants.contains(at.layer)).peekable();
+        if followers.peek().is_none() {
+            return;
+        }
+        let Some((copy, bytes)) = receive.layers().copy_of(at) else { return };
+        for follower in followers {
+            let Some(link) = links.get_mut(&follower.shard) else { continue };
+            if link.send_packet(self.key, &copy, bytes) {
+                metrics.relayed_out += 1;
+                if !wakes.contains(&follower.shard) {
+                    wakes.push(follower.shard);
+                }
+            } else {
+                metrics.relay_full += 1;
+            }
+        }
     }
 }
