@@ -50,9 +50,11 @@ impl Peer {
         !self.firefox && self.protocol >= 6
     }
 
-    /// A media section of ours may be given to another track. Safari plays nothing on a section used again.
+    /// A media section of ours may be given to another track. Safari plays nothing on a section used again; SDKs on
+    /// the Rust core announce no track on one that comes back.
     pub fn reuses_sections(&self) -> bool {
-        !self.safari && self.protocol >= 4
+        let rust_core = matches!(self.sdk, Sdk::Rust | Sdk::Python | Sdk::Node | Sdk::Cpp | Sdk::Unity);
+        !self.safari && !rust_core && self.protocol >= 4
     }
 
     /// Its tracks of one stream may share a stream id for lip sync (`PA_…|camera`).
