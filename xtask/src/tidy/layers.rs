@@ -3,14 +3,16 @@
 use serde_json::Value;
 
 /// Layers, lowest first. A crate imports crates of lower layers only.
-const LAYERS: [(&str, &[&str]); 6] = [
-    ("wire", &["tutti-rtp", "tutti-sdp", "tutti-token"]),
+const LAYERS: [(&str, &[&str]); 7] = [
+    ("wire", &["tutti-rtp", "tutti-sdp", "tutti-token", "tutti-limit"]),
     ("core", &["tutti-transport", "tutti-forward", "tutti-room", "tutti-signal"]),
     ("shell", &["tutti-media", "tutti-cluster"]),
-    ("service", &["tutti-gateway"]),
+    ("service", &["tutti-gateway", "tutti-api"]),
     // The headless client is in the binary as `tutti load`; the server knows nothing of it.
     ("client", &["tutti-client"]),
     ("bin", &["tutti"]),
+    // Tests of everything below; nothing imports it.
+    ("test", &["tutti-netsim"]),
 ];
 
 /// Arrows within a layer that are allowed all the same.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::sources::walk;
 
 /// Crates of the layers `wire` and `core`, by folder.
-const PURE: [&str; 7] = ["rtp", "sdp", "token", "transport", "forward", "room", "signal"];
+const PURE: [&str; 8] = ["rtp", "sdp", "token", "limit", "transport", "forward", "room", "signal"];
 
 /// What their code does not say.
 const IMPURE: [&str; 13] = [
