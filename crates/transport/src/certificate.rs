@@ -81,16 +81,28 @@ pub struct TransportConfig {
 impl TransportConfig {
     /// A configuration around the process's certificate.
     pub fn new(certificate: Certificate) -> Result<Self, TransportError> {
-        let dtls = dimpl::Config::builder()
+        Self::build(certificate, None)
+    }
+
+    /// As [`new`](Self::new), with the pauses between retransmissions, and the public random numbers, of every DTLS
+    /// association drawn from `seed`. For simulations that must repeat, never for peers on a network.
+    pub fn repeatable(certificate: Certificate, seed: u64) -> Result<Self, TransportError> {
+        Self::build(certificate, Some(seed))
+    }
+
+    fn build(certificate: Certificate, seed: Option<u64>) -> Result<Self, TransportError> {
+        let mut dtls = dimpl::Config::builder()
             .mtu(DATAGRAM_MAX)
             // An address is proved by ICE before its first DTLS datagram is read: the cookie would cost a round trip.
             .use_server_cookie(false)
             .require_client_certificate(true)
             .flight_start_rto(DTLS_FIRST_RTO)
             .flight_retries(DTLS_RETRIES)
-            .handshake_timeout(DTLS_HANDSHAKE_WITHIN)
-            .build()
-            .map_err(TransportError::ConfigureDtls)?;
+            .handshake_timeout(DTLS_HANDSHAKE_WITHIN);
+        if let Some(seed) = seed {
+            dtls = dtls.dangerously_set_rng_seed(seed);
+        }
+        let dtls = dtls.build().map_err(TransportError::ConfigureDtls)?;
         Ok(Self { certificate, dtls: Arc::new(dtls), data: DataConfig::new(DATAGRAM_MAX) })
     }
 

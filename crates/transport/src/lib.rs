@@ -18,6 +18,8 @@ mod data;
 mod demux;
 mod dtls;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod ice;
 mod liveness;
 mod path;

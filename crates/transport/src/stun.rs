@@ -216,24 +216,32 @@ fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..)?.first_chunk().copied().map(u16::from_be_bytes)
 }
 
-/// CRC-32 as in ITU V.42, reflected, one table step per byte.
+/// CRC-32 as in ITU V.42.
 fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            let mut crc = byte as u32;
-            let mut bit = 0;
-            while bit < 8 {
-                crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
-                bit += 1;
-            }
-            table[byte] = crc;
-            byte += 1;
+    const TABLE: [u32; 256] = crc_table(0xedb8_8320);
+    crc(&TABLE, bytes)
+}
+
+/// The table of [`crc`] for a reflected polynomial.
+pub(crate) const fn crc_table(polynomial: u32) -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut crc = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ polynomial } else { crc >> 1 };
+            bit += 1;
         }
-        table
-    };
-    !bytes.iter().fold(!0, |crc: u32, byte| TABLE[usize::from(crc as u8 ^ byte)] ^ crc >> 8)
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
+}
+
+/// A reflected checksum of 32 bits, one table step per byte.
+pub(crate) fn crc(table: &[u32; 256], bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc: u32, byte| table[usize::from(crc as u8 ^ byte)] ^ crc >> 8)
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::command::{Channel, DtlsRole, Reliability};
 const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 5000));
 
 /// Streams a peer may have open at once; the SDKs use three.
-pub(super) const STREAMS_MAX: usize = 64;
+pub(crate) const STREAMS_MAX: usize = 64;
 
 /// Bytes queued or unacknowledged on `_reliable` before messages are dropped: seconds of a busy room's data, after
 /// which a peer is not slow but gone.
@@ -361,8 +361,9 @@ impl DataAssociation {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn stream_count(&self) -> usize {
+    /// Streams that are remembered.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn stream_count(&self) -> usize {
         self.streams.len()
     }
 

@@ -83,6 +83,14 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Reads any bytes, writes what was understood and reads that.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn round_trip(bytes: &[u8]) {
+    if let Some(message) = Message::parse(bytes) {
+        assert_eq!(Message::parse(&message.to_bytes()), Some(message));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,7 +16,11 @@ use sctp_proto::{EndpointConfig, ServerConfig};
 
 #[cfg(test)]
 use association::Dropped;
+#[cfg(any(test, fuzzing))]
+pub(crate) use association::STREAMS_MAX;
 pub(crate) use association::{DataAssociation, DataEvent};
+#[cfg(any(test, fuzzing))]
+pub(crate) use dcep::round_trip as dcep_round_trip;
 
 /// What SCTP and DTLS add to a DATA chunk's payload in one datagram, bytes: DTLS 1.2 record header and GCM 13 + 8 + 16,
 /// SCTP common header 12, DATA chunk header 16, padding 3.
@@ -28,7 +32,7 @@ const BUNDLING_SLACK: usize = 16 + 16 * 3;
 
 /// Largest message that is reassembled, bytes. More than we advertise: a larger one would end the association, and
 /// clients of this protocol are known to clamp loosely.
-const RECEIVE_MESSAGE_MAX: u32 = 4 * crate::MAX_MESSAGE_SIZE;
+pub(crate) const RECEIVE_MESSAGE_MAX: u32 = 4 * crate::MAX_MESSAGE_SIZE;
 
 /// Bytes a peer may have us hold before it must wait.
 const RECEIVE_BUFFER: u32 = 2 * RECEIVE_MESSAGE_MAX;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::association::{LOSSY_QUEUE_MAX, RELIABLE_QUEUE_MAX, STREAMS_MAX};
 use super::{DataAssociation, DataConfig, DataEvent, Dropped};
 use crate::command::{Channel, DtlsRole};
+use crate::fuzz::crc32c;
 
 const ALL: [Channel; 3] = [Channel::Reliable, Channel::Lossy, Channel::DataTrack];
 
@@ -268,10 +269,4 @@ fn garbage_is_survived() {
         pair.run(Duration::from_millis(10), |_, _| 1, |_| false);
     }
     assert!(lost > 10, "the packets are well enough made to do harm");
-}
-
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc: u32, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 })
-    })
 }

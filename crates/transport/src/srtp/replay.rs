@@ -45,9 +45,10 @@ impl Window {
     /// Records an authenticated index that [`Window::accepts`].
     pub(super) fn record(&mut self, index: u64) {
         if index > self.highest {
-            let forgotten = (index - self.highest).min(WINDOW_LEN);
-            for passed in index + 1 - forgotten..=index {
-                self.clear(passed);
+            if index - self.highest >= WINDOW_LEN {
+                self.seen = [0; WINDOW_WORDS];
+            } else {
+                (self.highest + 1..=index).for_each(|passed| self.clear(passed));
             }
             self.highest = index;
         }
@@ -79,19 +80,15 @@ fn bit(index: u64) -> u64 {
     1 << (index % 64)
 }
 
-/// One source that was heard.
-#[derive(Debug)]
-struct Source {
-    ssrc: u32,
-    /// When it was last heard, in packets of the whole table.
-    heard_at: u64,
-    window: Window,
-}
-
-/// The windows of all sources heard. A sorted list: finding one takes the same few steps whatever the SSRCs are.
+/// The windows of all sources heard. Found by a sorted list of small entries and never moved, so that each packet takes
+/// the same few steps whatever SSRCs a peer makes up, a new one for every packet included.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    sorted: Vec<Source>,
+    /// SSRC and place of each source, by SSRC.
+    sorted: Vec<(u32, u16)>,
+    windows: Vec<Window>,
+    /// SSRC at each place, and when it was last heard, in packets of the whole table.
+    heard: Vec<(u32, u64)>,
     packets: u64,
 }
 
@@ -99,42 +96,56 @@ impl Sources {
     /// The window of a source that was heard before.
     pub(super) fn get(&self, ssrc: u32) -> Option<&Window> {
         let at = self.find(ssrc).ok()?;
-        self.sorted.get(at).map(|source| &source.window)
+        let (_, place) = self.sorted.get(at)?;
+        self.windows.get(usize::from(*place))
     }
 
     /// Records an authenticated packet. A source more than the bound takes the place of the one silent longest.
     pub(super) fn record(&mut self, ssrc: u32, index: u64) {
         self.packets += 1;
+        let heard = (ssrc, self.packets);
         match self.find(ssrc) {
             Ok(at) => {
-                if let Some(source) = self.sorted.get_mut(at) {
-                    source.heard_at = self.packets;
-                    source.window.record(index);
+                let place = self.sorted.get(at).map_or(0, |(_, place)| usize::from(*place));
+                if let (Some(window), Some(before)) = (self.windows.get_mut(place), self.heard.get_mut(place)) {
+                    window.record(index);
+                    *before = heard;
                 }
             }
-            Err(at) => {
-                let source = Source { ssrc, heard_at: self.packets, window: Window::starting_at(index) };
-                self.sorted.insert(at, source);
-                if self.sorted.len() > SOURCES_MAX {
-                    self.evict();
+            Err(_) if self.windows.len() < SOURCES_MAX => {
+                let place = self.windows.len() as u16;
+                self.windows.push(Window::starting_at(index));
+                self.heard.push(heard);
+                self.name(ssrc, place);
+            }
+            Err(_) => {
+                let silent = self.heard.iter().enumerate().min_by_key(|(_, (_, at))| *at);
+                let Some((place, (gone, _))) = silent.map(|(place, heard)| (place, *heard)) else { return };
+                if let Ok(at) = self.find(gone) {
+                    self.sorted.remove(at);
                 }
+                if let (Some(window), Some(before)) = (self.windows.get_mut(place), self.heard.get_mut(place)) {
+                    *window = Window::starting_at(index);
+                    *before = heard;
+                }
+                self.name(ssrc, place as u16);
             }
         }
     }
 
-    fn evict(&mut self) {
-        let silent = self.sorted.iter().enumerate().min_by_key(|(_, source)| source.heard_at).map(|(at, _)| at);
-        if let Some(at) = silent {
-            self.sorted.remove(at);
+    fn name(&mut self, ssrc: u32, place: u16) {
+        if let Err(at) = self.find(ssrc) {
+            self.sorted.insert(at, (ssrc, place));
         }
     }
 
     fn find(&self, ssrc: u32) -> Result<usize, usize> {
-        self.sorted.binary_search_by_key(&ssrc, |source| source.ssrc)
+        self.sorted.binary_search_by_key(&ssrc, |(ssrc, _)| *ssrc)
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
+        assert!(self.sorted.len() == self.windows.len() && self.windows.len() == self.heard.len());
         self.sorted.len()
     }
 }
