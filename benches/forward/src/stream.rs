@@ -81,6 +81,7 @@ impl Stream {
             rtx_ssrc: self.rtx_ssrc,
             formats: vec![self.format()],
             extensions: extensions(),
+            cname: "PA_publisher".to_owned(),
             target: LayerTarget::ALL,
             needs_padding: false,
         }

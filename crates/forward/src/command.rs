@@ -133,6 +133,8 @@ pub struct SubscribeTrack {
     pub formats: Vec<PayloadFormat>,
     /// Extension ids of the section.
     pub extensions: ExtensionMap,
+    /// Canonical name of the publisher's clock, as in our description (RFC 7022).
+    pub cname: String,
     /// What to send at first.
     pub target: LayerTarget,
     /// The subscriber shows a track only when RTP arrives: send padding while there is none (wire brief 2.6).

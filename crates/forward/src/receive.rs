@@ -98,8 +98,8 @@ pub struct ReceiveTrack {
     speaker: SpeakerDetector,
     audio_timestamp: Option<RtpTimestamp>,
     muted: bool,
+    /// The round trip to the publisher, as requests for missing packets show it.
     rtt: Duration,
-    rtt_measured: bool,
     /// Sections whose first packet came, lowest bit first.
     started: u8,
     window_began: Option<Instant>,
@@ -123,7 +123,6 @@ impl ReceiveTrack {
             audio_timestamp: None,
             muted: false,
             rtt: RTT_FIRST,
-            rtt_measured: false,
             started: 0,
             window_began: None,
             heard: 0,
@@ -177,18 +176,6 @@ impl ReceiveTrack {
         } else if self.started != 0 {
             self.begin_window(now);
         }
-    }
-
-    /// The round trip to the publisher as measured elsewhere (sender reports to the same peer). Without it the track
-    /// measures its own by its requests for missing packets.
-    pub const fn set_rtt(&mut self, rtt: Duration) {
-        self.rtt = rtt;
-        self.rtt_measured = true;
-    }
-
-    /// The round trip in use.
-    pub const fn rtt(&self) -> Duration {
-        self.rtt
     }
 
     /// Changes how missing packets are asked for.
@@ -256,7 +243,7 @@ impl ReceiveTrack {
         let Some(stream) = self.streams.get_mut(usize::from(layer.0)) else { return };
         match stream.nack.arrived(now, index) {
             // A packet asked for once and then found measures the round trip (Karn's rule).
-            Arrival::Found { tries: 1, waited: Some(waited) } if !self.rtt_measured => {
+            Arrival::Found { tries: 1, waited: Some(waited) } => {
                 self.rtt = (self.rtt * 3 + waited) / 4;
             }
             Arrival::GaveUp if self.layers.kind() == MediaKind::Video => stream.key_frame.want(now),

@@ -111,6 +111,7 @@ pub struct SendTrack {
     kind: MediaKind,
     encrypted: bool,
     mid: String,
+    cname: Box<str>,
     ssrc: Ssrc,
     rtx_ssrc: Option<Ssrc>,
     /// The number that the sequence began with.
@@ -168,6 +169,7 @@ impl SendTrack {
             kind,
             encrypted,
             mid: subscribe.mid.clone(),
+            cname: subscribe.cname.as_str().into(),
             ssrc: Ssrc(subscribe.ssrc),
             rtx_ssrc: subscribe.rtx_ssrc.map(Ssrc),
             first: first(s0, s1),
@@ -209,6 +211,11 @@ impl SendTrack {
     /// SSRC of its packets.
     pub const fn ssrc(&self) -> Ssrc {
         self.ssrc
+    }
+
+    /// Name of the publisher's clock, which goes with every sender report.
+    pub fn cname(&self) -> &str {
+        &self.cname
     }
 
     /// SSRC of its retransmissions.

@@ -29,7 +29,7 @@ impl MediaMetrics {
 pub struct TcpFrontMetrics {
     /// Connections handed to a shard.
     pub accepted: u64,
-    /// Connections closed because too many were waiting.
+    /// Connections closed to make room for others, because too many were waiting.
     pub refused: u64,
     /// Connections closed because their first frame was late, no binding request, or for nobody here.
     pub invalid: u64,
@@ -64,6 +64,8 @@ macro_rules! shard_metrics {
 shard_metrics! {
     /// Gauge: transports open.
     transports,
+    /// Gauge: transports whose handshake is not done.
+    half_open,
     /// Gauge: tracks published here.
     tracks,
     /// Gauge: tracks of other shards that have subscribers here.
@@ -92,12 +94,44 @@ shard_metrics! {
     dropped_unknown_address,
     /// Datagrams of no protocol we speak.
     dropped_unknown_protocol,
-    /// RTP and RTCP that could not be opened: no keys yet, not authentic, or replayed.
+    /// Datagrams the kernel dropped because the socket's buffer was full.
+    dropped_by_kernel,
+    /// Datagrams of one peer above its rate.
+    dropped_peer_rate,
+    /// Connectivity checks to somebody here that are malformed or not authentic.
+    dropped_unauthentic_checks,
+    /// DTLS from an address that no authentic check came from, or before the peer's description.
+    dropped_early_dtls,
+    /// RTP and RTCP that could not be opened: no keys yet, or not authentic.
     dropped_unopened,
+    /// RTP and RTCP that was here before, or is too old to tell.
+    dropped_replayed,
     /// RTP and RTCP that was opened but is malformed.
     dropped_malformed,
     /// RTP whose source belongs to no published track.
     dropped_unknown_source,
+    /// RTP of unknown sources above the rate at which one peer's are looked for.
+    dropped_source_rate,
+    /// RTCP of one peer above its rate.
+    dropped_feedback_rate,
+    /// Candidates of peers that are malformed, of no use, or too many.
+    dropped_candidates,
+    /// SCTP packets and channel messages that are malformed or out of place.
+    dropped_sctp,
+    /// Messages on data channels of one peer above its rate.
+    dropped_message_rate,
+    /// Messages for peers that read too slowly, take none of that size, or have no channel.
+    dropped_messages_out,
+    /// Messages on data channels that arrived, those above the rate included.
+    messages_in,
+    /// Messages handed to data channels.
+    messages_out,
+    /// DTLS handshakes done.
+    handshakes,
+    /// Transports that failed: no check or handshake in time, consent lost, or bad behaviour.
+    transports_failed,
+    /// Transports refused because too many handshakes were under way.
+    refused_half_open,
     /// Packets for subscribers dropped before sealing: overwritten in their ring, or no path or keys.
     dropped_unsent,
     /// Commands about a transport, track or subscription that is not here (any more).

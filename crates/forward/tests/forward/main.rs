@@ -3,6 +3,7 @@
 mod audio;
 mod forwarding;
 mod random;
+mod replay;
 mod reports;
 mod simulcast;
 mod support;

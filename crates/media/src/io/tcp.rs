@@ -2,14 +2,15 @@
 //!
 //! The front waits until the first frame of a connection is whole, looks at it without taking it, and hands the
 //! connection to the shard that the frame's user name names. Everything is bounded: connections waiting, the time
-//! they may wait, and bytes waiting to be written to a slow peer.
+//! they may wait, and bytes waiting to be written to a slow peer. Connections that say nothing give way to new ones.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use slab::Slab;
+use tutti_limit::Places;
 use tutti_transport::tcp_frame::{self, Framer, HEADER_LEN};
 use tutti_transport::{DatagramKind, classify, stun_username};
 
@@ -39,9 +40,11 @@ const LISTENERS: u64 = u64::MAX - 1;
 pub struct TcpFront {
     listeners: Vec<TcpListener>,
     poll: Poll,
-    pending: Slab<Pending>,
-    pending_max: usize,
-    /// Connections closed because too many were waiting.
+    /// Connections that wait, by number, which is their token too.
+    pending: BTreeMap<u64, Pending>,
+    places: Places,
+    accepted: u64,
+    /// Connections closed to make room for others, or that the system had no descriptor for.
     refused: u64,
     /// Connections closed because their first frame was late or no binding request, or nobody wanted them.
     invalid: u64,
@@ -50,6 +53,7 @@ pub struct TcpFront {
 #[derive(Debug)]
 struct Pending {
     stream: TcpStream,
+    remote: SocketAddr,
     until: Instant,
 }
 
@@ -74,7 +78,8 @@ impl TcpFront {
         for (index, listener) in (0u64..).zip(&listeners) {
             poll.add(listener, Token(LISTENERS - index)).map_err(|error| (first, error))?;
         }
-        Ok(Self { listeners, poll, pending: Slab::new(), pending_max, refused: 0, invalid: 0 })
+        let places = Places::new(pending_max);
+        Ok(Self { listeners, poll, pending: BTreeMap::new(), places, accepted: 0, refused: 0, invalid: 0 })
     }
 
     /// The addresses listened on, with real ports.
@@ -99,7 +104,8 @@ impl TcpFront {
         let mut ready = Vec::new();
         loop {
             let now = Instant::now();
-            let next = self.pending.iter().map(|(_, pending)| pending.until).min();
+            // All wait equally long, so the first to come is the first to be late.
+            let next = self.pending.first_key_value().map(|(_, pending)| pending.until);
             self.poll.wait(next.map(|until| until.saturating_duration_since(now)), &mut ready)?;
             if stop() {
                 return Ok(());
@@ -111,7 +117,7 @@ impl TcpFront {
                     Token(listener) if listener > LISTENERS - self.listeners.len() as u64 => {
                         self.accept((LISTENERS - listener) as usize, now);
                     }
-                    Token(pending) => self.look(pending as usize, &mut hand_over),
+                    Token(number) => self.look(number, &mut hand_over),
                 }
             }
             self.expire(now);
@@ -123,8 +129,8 @@ impl TcpFront {
         let Some(listener) = self.listeners.get(listener) else { return };
         // Level triggered: what is left over is reported again.
         for _ in 0..64 {
-            let stream = match listener.accept() {
-                Ok((stream, _)) => stream,
+            let (stream, remote) = match listener.accept() {
+                Ok(accepted) => accepted,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 // Nothing more, or out of descriptors: the wait below must not spin on the latter.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -135,32 +141,31 @@ impl TcpFront {
                     return;
                 }
             };
-            if self.pending.len() >= self.pending_max
-                || stream.set_nonblocking(true).is_err()
-                || stream.set_nodelay(true).is_err()
-            {
+            let number = self.accepted;
+            self.accepted += 1;
+            let usable = stream.set_nonblocking(true).is_ok() && stream.set_nodelay(true).is_ok();
+            if !usable || self.poll.add_edge(&stream, Token(number)).is_err() {
                 self.refused += 1;
                 continue;
             }
-            let entry = self.pending.vacant_entry();
-            if self.poll.add_edge(&stream, Token(entry.key() as u64)).is_err() {
+            self.pending.insert(number, Pending { stream, remote, until: now + FIRST_FRAME_WAIT });
+            if let Some(number) = self.places.enter(remote.ip(), number) {
                 self.refused += 1;
-                continue;
+                self.pending.remove(&number);
             }
-            entry.insert(Pending { stream, until: now + FIRST_FRAME_WAIT });
         }
     }
 
-    fn look(&mut self, key: usize, hand_over: &mut impl FnMut(&str, TcpStream) -> bool) {
-        let Some(pending) = self.pending.get(key) else { return };
+    fn look(&mut self, number: u64, hand_over: &mut impl FnMut(&str, TcpStream) -> bool) {
+        let Some(pending) = self.pending.get(&number) else { return };
         match first_frame(&pending.stream) {
             FirstFrame::Incomplete => {}
             FirstFrame::Invalid => {
                 self.invalid += 1;
-                self.pending.remove(key);
+                self.take(number);
             }
             FirstFrame::For(ufrag) => {
-                let pending = self.pending.remove(key);
+                let Some(pending) = self.take(number) else { return };
                 if self.poll.remove(&pending.stream).is_err() || !hand_over(&ufrag, pending.stream) {
                     self.invalid += 1;
                 }
@@ -169,9 +174,18 @@ impl TcpFront {
     }
 
     fn expire(&mut self, now: Instant) {
-        let before = self.pending.len();
-        self.pending.retain(|_, pending| pending.until > now);
-        self.invalid += (before - self.pending.len()) as u64;
+        while let Some((&number, pending)) = self.pending.first_key_value()
+            && pending.until <= now
+        {
+            self.take(number);
+            self.invalid += 1;
+        }
+    }
+
+    fn take(&mut self, number: u64) -> Option<Pending> {
+        let pending = self.pending.remove(&number)?;
+        self.places.leave(pending.remote.ip(), number);
+        Some(pending)
     }
 }
 

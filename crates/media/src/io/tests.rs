@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -225,6 +225,70 @@ fn tcp_connections_are_sorted_by_their_first_frame() {
         // A reset counts too: our end had unread bytes.
         assert!(matches!(std::io::Read::read(&mut stranger, &mut [0; 1]), Ok(0) | Err(_)));
     });
+}
+
+#[test]
+fn connections_that_say_nothing_give_way() {
+    const PLACES: usize = 8;
+    let mut front = TcpFront::bind(&[(Ipv4Addr::LOCALHOST, 0).into()], PLACES).expect("bind");
+    let address = front.addresses()[0];
+    let (bell, stop) = (Arc::new(Doorbell::new().expect("doorbell")), Arc::new(AtomicBool::new(false)));
+    let (handed, taken) = mpsc::channel();
+    let refused = Arc::new(AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let _halt = Halt(stop.clone(), bell.clone());
+        let count = refused.clone();
+        scope.spawn(move || {
+            let hand_over = |ufrag: &str, _| handed.send(ufrag.to_owned()).is_ok();
+            let count = |refused, _| count.store(refused, Ordering::Release);
+            front.run(&bell, || stop.load(Ordering::Acquire), hand_over, count).expect("run");
+        });
+
+        // Five times as many as there are places, half of a frame each and then silence.
+        let half = &framed(&binding_request("0000silent:peer"))[..20];
+        let mut silent = Vec::new();
+        for _ in 0..5 * PLACES {
+            let mut stream = TcpStream::connect(address).expect("connect");
+            // It may have been closed already to make room.
+            let _ = stream.write_all(half);
+            silent.push(stream);
+        }
+        let mut client = TcpStream::connect(address).expect("connect");
+        client.write_all(&framed(&binding_request("0001honest:peer"))).expect("write");
+        assert_eq!(taken.recv_timeout(PATIENCE).expect("handed over"), "0001honest");
+        // It counts at the end of each turn.
+        let until = Instant::now() + PATIENCE;
+        while refused.load(Ordering::Acquire) < 4 * PLACES as u64 && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        assert!(refused.load(Ordering::Acquire) >= 4 * PLACES as u64);
+
+        // The first of them is closed and not only forgotten: it reads the end.
+        silent[0].set_read_timeout(Some(PATIENCE)).expect("timeout");
+        assert!(matches!(std::io::Read::read(&mut silent[0], &mut [0; 1]), Ok(0) | Err(_)));
+    });
+}
+
+#[test]
+fn what_the_kernel_drops_is_told() {
+    let (from, to) =
+        (socket((Ipv4Addr::LOCALHOST, 0)), UdpSocket::bind((Ipv4Addr::LOCALHOST, 0).into(), 1).expect("bind"));
+    assert_eq!(to.dropped_by_kernel(), 0);
+    let path = Path { proto: Proto::Udp, remote: to.address(), local: from.address() };
+    let mut batch = SendBatch::new(1 << 18);
+    for mark in 0..100 {
+        assert!(batch.push(path, &contents(mark, 1200)));
+    }
+    let mut counters = SendCounters::default();
+    Sender::new(false).send(std::slice::from_ref(&from), &batch, &mut counters);
+    assert_eq!(counters.datagrams, 100);
+    let mut receive = ReceiveBatch::new();
+    let mut arrived = 0;
+    while receive.receive(&to).expect("receive") > 0 {
+        receive.for_each(to.address(), |_| arrived += 1);
+    }
+    assert!(arrived < 100, "the smallest buffer there is does not hold them all");
+    assert_eq!(to.dropped_by_kernel() + arrived, 100);
 }
 
 #[test]

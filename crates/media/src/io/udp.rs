@@ -85,6 +85,21 @@ impl UdpSocket {
         self.joins
     }
 
+    /// Datagrams that the kernel dropped because its buffer was full, since the socket was opened; 0 where it does not
+    /// tell.
+    pub fn dropped_by_kernel(&self) -> u64 {
+        // The ninth word of `SO_MEMINFO` (SK_MEMINFO_DROPS, linux/sock_diag.h).
+        const DROPS: usize = 8;
+        let mut words = [0u32; DROPS + 1];
+        let mut length = size_of_val(&words) as libc::socklen_t;
+        // SAFETY: the kernel writes at most `length` bytes, which is the size of `words`.
+        let result = unsafe {
+            let value = words.as_mut_ptr().cast();
+            libc::getsockopt(self.fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO, value, &mut length)
+        };
+        if result == 0 { u64::from(words[DROPS]) } else { 0 }
+    }
+
     /// Whether datagrams that leave from `local` belong on this socket.
     pub fn serves(&self, local: SocketAddr) -> bool {
         local.port() == self.address.port()

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-pub use routing::{Routed, Routing};
+pub use routing::{Routed, Routing, RoutingCensus};
 use tutti_transport::Fingerprint;
 pub use ufrag::{shard_of_ufrag, ufrag_prefix};
 

@@ -55,6 +55,19 @@ struct RoomRoute {
     transports: usize,
 }
 
+/// How much a table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RoutingCensus {
+    /// Transports.
+    pub transports: usize,
+    /// Tracks, those that are only waited for included.
+    pub tracks: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Load over all shards.
+    pub load: usize,
+}
+
 /// The table. [`MediaPlane`](crate::MediaPlane) owns one; a simulator that drives shards itself owns its own.
 #[derive(Debug)]
 pub struct Routing {
@@ -79,6 +92,16 @@ impl Routing {
             links: BTreeSet::new(),
             load: vec![0; shards.max(1)],
             shard_subscribers_max,
+        }
+    }
+
+    /// What the table holds, for checks.
+    pub fn census(&self) -> RoutingCensus {
+        RoutingCensus {
+            transports: self.transports.len(),
+            tracks: self.tracks.len(),
+            subscriptions: self.subscriptions.len(),
+            load: self.load.iter().sum(),
         }
     }
 

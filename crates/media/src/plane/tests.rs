@@ -131,6 +131,7 @@ fn subscribe(by: u32, subscription: u32, track: u32) -> MediaCommand {
         rtx_ssrc: None,
         formats: Vec::new(),
         extensions: ExtensionMap::default(),
+        cname: "PA_publisher".to_owned(),
         target: LayerTarget::ALL,
         needs_padding: false,
     };

@@ -14,7 +14,7 @@ use super::connections::{CONNECTIONS, Connections};
 use super::lock;
 use super::way_out::WayOut;
 use crate::command::EventSink;
-use crate::io::{Doorbell, Poll, Ready, ReceiveBatch, Token, UdpSocket, pin_to_core};
+use crate::io::{Doorbell, Poll, Ready, ReceiveBatch, Token, UdpSocket, pin_to_core, prefer_this_thread};
 use crate::mailbox::Mailbox;
 use crate::metrics::ShardMetrics;
 use crate::shard::{ShardCommand, ShardConfig, ShardCore};
@@ -71,6 +71,9 @@ impl ShardThread {
         let shard = self.shard.shard;
         if let Some(Err(error)) = self.core.map(pin_to_core) {
             tracing::warn!(shard, %error, "cannot pin the shard to a core");
+        }
+        if let Err(error) = prefer_this_thread() {
+            tracing::debug!(shard, %error, "the shard is no more urgent than other threads");
         }
         match catch_unwind(AssertUnwindSafe(|| Loop::new(self).and_then(|mut running| running.run()))) {
             Ok(Ok(())) => {}
@@ -202,6 +205,7 @@ impl Loop {
             send: self.way_out.counters(),
             tcp_connections: self.connections.len() as u64,
             tcp_dropped: self.connections.dropped(),
+            dropped_by_kernel: self.way_out.sockets().iter().map(UdpSocket::dropped_by_kernel).sum(),
             receive_errors: self.receive_errors + self.receive.unreadable,
             ..self.core.metrics()
         };

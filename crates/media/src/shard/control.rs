@@ -16,6 +16,7 @@ use tutti_transport::{
 use super::command::ShardCommand;
 use super::demux::Source;
 use super::ids::{PeerIndex, SubscriptionIndex, TrackIndex};
+use super::limits::{HALF_OPEN_MAX, MESSAGES};
 use super::peer::{Incoming, Peer};
 use super::relay::Wish;
 use super::subscription::{Stage, Subscription};
@@ -68,6 +69,13 @@ impl ShardCore {
             self.metrics.commands_ignored += 1;
             return;
         }
+        if self.half_open >= HALF_OPEN_MAX {
+            self.metrics.refused_half_open += 1;
+            let event = TransportEvent::Failed { reason: "too many handshakes under way" };
+            self.events.push_back(MediaEvent::Transport { id, event });
+            return;
+        }
+        self.half_open += 1;
         let transport = Transport::new(open, &self.config.local, &self.config.transport, self.random.random(), now);
         let index = PeerIndex::at(self.peers.insert(Box::new(Peer::new(id, transport))));
         self.peers_by_id.insert(id, index);
@@ -343,6 +351,8 @@ impl ShardCore {
         // Off the tables first: whatever follows may panic if the peer is broken, and must not find it again.
         let Some(mut peer) = self.peers.try_remove(index.slot()) else { return };
         self.peers_by_id.remove(&peer.id);
+        self.half_open -= usize::from(!peer.secure);
+        self.gone += peer.transport.counters();
         self.outbox.discard_peer(index, peer.pending);
         for proto in peer.connections() {
             if let Proto::Tcp(connection) = proto
@@ -384,8 +394,12 @@ impl ShardCore {
                     }
                     self.outbox.control.push_back(transmit);
                 }
+                Output::Event(TransportEvent::Message { .. }) if !peer.spent.messages.take(now, MESSAGES, 1) => {
+                    self.metrics.dropped_message_rate += 1;
+                }
                 Output::Event(event) => {
                     connected |= matches!(event, TransportEvent::Connected { .. });
+                    self.metrics.transports_failed += u64::from(matches!(event, TransportEvent::Failed { .. }));
                     self.events.push_back(MediaEvent::Transport { id: peer.id, event });
                 }
             }
@@ -403,6 +417,11 @@ impl ShardCore {
         }
         let deadline = peer.transport.poll_timeout();
         arm(&mut self.wheel, &mut peer.transport_timer, TimerKey::Transport(index), now, deadline);
+        if !peer.secure && peer.transport.is_secure() {
+            peer.secure = true;
+            self.half_open -= 1;
+            self.metrics.handshakes += 1;
+        }
         let ready = peer.path.is_some() && peer.transport.is_secure();
         if ready != peer.ready || (ready && connected) {
             peer.ready = ready;

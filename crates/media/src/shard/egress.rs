@@ -11,6 +11,7 @@ use tutti_transport::{Path, SRTCP_OVERHEAD_MAX, SRTP_OVERHEAD_MAX};
 use super::ShardCore;
 use super::batch::SendBatch;
 use super::outbox::Pending;
+use crate::io::prefetch;
 
 /// Room to assemble a payload that differs from the one in the ring.
 pub(super) const SCRATCH_BYTES: usize = 2048;
@@ -84,6 +85,10 @@ impl ShardCore {
         let send_time = AbsSendTime::from_ntp(NtpTime::from_unix(since_epoch));
         while let Some(index) = self.outbox.current() {
             self.blame = Some(index);
+            if let Some(next) = self.outbox.next().and_then(|next| self.peers.get(next.slot())) {
+                prefetch(&next.path);
+                prefetch(&next.observer);
+            }
             let Some(peer) = self.peers.get_mut(index.slot()) else {
                 self.outbox.advance();
                 continue;

@@ -8,6 +8,7 @@ use tutti_transport::{Datagram, DatagramKind, Path, classify, stun_username};
 
 use super::control::close_given_up;
 use super::ids::{PeerIndex, TrackIndex};
+use super::limits::{DATAGRAMS, LOOKUPS};
 use super::peer::Incoming;
 use super::track::Origin;
 use super::{ShardCore, TIMER_STEP, TimerKey, arm};
@@ -38,11 +39,16 @@ impl ShardCore {
             return false;
         };
         self.blame = Some(index);
+        let Some(peer) = self.peers.get_mut(index.slot()) else { return false };
+        if !peer.spent.datagrams.take(now, DATAGRAMS, 1) {
+            self.metrics.dropped_peer_rate += 1;
+            // It is somebody's: a connection is not closed for it.
+            return named.is_none();
+        }
         match kind {
             DatagramKind::Rtp => self.take_rtp(now, index, bytes),
             DatagramKind::Rtcp => self.take_rtcp(now, index, bytes),
             _ => {
-                let Some(peer) = self.peers.get_mut(index.slot()) else { return false };
                 let checks = peer.transport.counters().stun_checks;
                 let (proto, source, destination) = (path.proto, path.remote, path.local);
                 peer.transport.handle_datagram(now, Datagram { proto, source, destination, contents: bytes });
@@ -63,10 +69,8 @@ impl ShardCore {
 
     fn take_rtp(&mut self, now: Instant, index: PeerIndex, bytes: &mut [u8]) {
         let Some(peer) = self.peers.get_mut(index.slot()) else { return };
-        let Some(plain) = peer.transport.open_rtp(bytes).ok().and_then(|length| bytes.get(..length)) else {
-            self.metrics.dropped_unopened += 1;
-            return;
-        };
+        // The transport counts what it cannot open.
+        let Some(plain) = peer.transport.open_rtp(bytes).ok().and_then(|length| bytes.get(..length)) else { return };
         let Ok(packet) = RtpPacket::parse(plain) else {
             self.metrics.dropped_malformed += 1;
             return;
@@ -90,6 +94,10 @@ impl ShardCore {
         }
         let incoming = match peer.incoming.get(packet.ssrc()) {
             Some(incoming) => incoming,
+            None if !peer.spent.lookups.take(now, LOOKUPS, 1) => {
+                self.metrics.dropped_source_rate += 1;
+                return;
+            }
             None => match self.match_source(index, &packet) {
                 Some(incoming) => incoming,
                 None => {

@@ -22,6 +22,7 @@ mod fanout;
 mod following;
 mod ids;
 mod ingress;
+mod limits;
 mod observer;
 mod outbox;
 mod peer;
@@ -104,6 +105,10 @@ pub struct ShardCore {
     demux: Demux,
     peers: Slab<Box<Peer>>,
     peers_by_id: HashMap<TransportId, PeerIndex>,
+    /// Peers whose handshake is not done.
+    half_open: usize,
+    /// What the transports of peers that are gone counted.
+    gone: tutti_transport::Counters,
     tracks: Slab<Track>,
     tracks_by_key: HashMap<TrackKey, TrackIndex>,
     subscriptions: Slab<Subscription>,
@@ -148,6 +153,8 @@ impl ShardCore {
             demux: Demux::default(),
             peers: Slab::new(),
             peers_by_id: HashMap::new(),
+            half_open: 0,
+            gone: tutti_transport::Counters::default(),
             tracks: Slab::new(),
             tracks_by_key: HashMap::new(),
             subscriptions: Slab::new(),
@@ -254,8 +261,20 @@ impl ShardCore {
     /// owner's to fill.
     pub fn metrics(&self) -> ShardMetrics {
         let homes = self.tracks.iter().filter(|(_, track)| track.is_home()).count();
+        let mut counted = self.gone;
+        self.peers.iter().for_each(|(_, peer)| counted += peer.transport.counters());
         ShardMetrics {
             transports: self.peers.len() as u64,
+            half_open: self.half_open as u64,
+            dropped_unauthentic_checks: counted.stun_rejected,
+            dropped_early_dtls: counted.dtls_rejected,
+            dropped_replayed: counted.srtp_replayed + counted.srtcp_replayed,
+            dropped_unopened: counted.srtp_rejected + counted.srtcp_rejected,
+            dropped_candidates: counted.candidates_ignored + counted.candidates_mdns,
+            dropped_sctp: counted.data_rejected,
+            messages_in: counted.messages_received,
+            messages_out: counted.messages_sent,
+            dropped_messages_out: counted.messages_dropped_reliable + counted.messages_dropped_lossy,
             tracks: homes as u64,
             replicas: (self.tracks.len() - homes) as u64,
             subscriptions: self.subscriptions.len() as u64,

@@ -3,6 +3,10 @@
 //!
 //! For now it numbers packets and counts what the feedback says; it decides nothing.
 
+use tutti_rtp::rtcp::TransportFeedback;
+
+use super::limits::STATUSES_MAX;
+
 /// One peer's view of the way to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct PathObserver {
@@ -27,8 +31,9 @@ impl PathObserver {
     }
 
     /// What one feedback message says.
-    pub(super) const fn on_feedback(&mut self, arrived: u64, lost: u64) {
-        self.arrived += arrived;
-        self.lost += lost;
+    pub(super) fn on_feedback(&mut self, feedback: &TransportFeedback<'_>) {
+        for status in feedback.packets().take(STATUSES_MAX) {
+            *(if status.arrival_ticks.is_some() { &mut self.arrived } else { &mut self.lost }) += 1;
+        }
     }
 }

@@ -92,6 +92,11 @@ impl Outbox {
         self.touched.get(self.done).copied()
     }
 
+    /// The peer after [`Outbox::current`].
+    pub(super) fn next(&self) -> Option<PeerIndex> {
+        self.touched.get(self.done + 1).copied()
+    }
+
     /// The first packet of a list.
     pub(super) fn front(&mut self, list: Pending) -> Option<(Option<TrackIndex>, &mut SendPacket)> {
         self.packets.get_mut(list.first as usize).map(|queued| (queued.track, &mut queued.packet))

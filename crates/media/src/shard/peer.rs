@@ -9,6 +9,7 @@ use tutti_transport::{Path, Proto, Transport, TransportId};
 
 use super::demux::{Known, Source};
 use super::ids::{SubscriptionIndex, TrackIndex};
+use super::limits::Spent;
 use super::observer::PathObserver;
 use super::outbox::Pending;
 use super::sources::SourceTable;
@@ -50,6 +51,9 @@ pub(super) struct Peer {
     pub(super) report_timer: Timer,
     /// RTP came since the last reports.
     pub(super) heard: bool,
+    /// Its handshake is done.
+    pub(super) secure: bool,
+    pub(super) spent: Spent,
 }
 
 /// Transport-wide arrival times of what the peer sends, and the timer of telling it.
@@ -83,6 +87,8 @@ impl Peer {
             transport_timer: Timer::IDLE,
             report_timer: Timer::IDLE,
             heard: false,
+            secure: false,
+            spent: Spent::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! RTCP: what peers report, and what they are told, when.
 //!
-//! Reduced-size compound packets (RFC 5506) are sent; everything for one peer that falls due in one batch joins one
+//! Reduced-size packets (RFC 5506) are sent between reports; everything for one peer that falls due in one batch joins one
 //! packet. Nothing here runs while no media flows.
 
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use tutti_rtp::Ssrc;
 use tutti_rtp::rtcp::{Packet, ReportBlock, Writer, packets};
 
 use super::ids::{PeerIndex, SubscriptionIndex, TrackIndex};
+use super::limits::FEEDBACK_BYTES;
 use super::outbox::Outbox;
 use super::peer::Arrivals;
 use super::subscription::Stage;
@@ -27,6 +28,11 @@ const ARRIVALS_INTERVAL_MIN: Duration = Duration::from_millis(50);
 const ARRIVALS_BUSY: u32 = 5;
 /// Report blocks of one packet (RFC 3550, section 6.4.1).
 const BLOCKS_MAX: usize = 31;
+/// Our name in receiver reports: they come from no clock. Every report names its source (RFC 3550, section 6.1); what
+/// is sent between reports does not (RFC 5506).
+const REPORTER_CNAME: &str = "tutti";
+/// A sender report without blocks, and the longest name behind it, bytes.
+const SENDER_REPORT_BYTES_MAX: usize = 28 + 268;
 /// Longest RTCP packet written at once, bytes.
 const RTCP_BYTES_MAX: usize = 1200;
 
@@ -38,11 +44,13 @@ pub(super) const fn arrivals_interval(arrivals: &Arrivals) -> Duration {
 impl ShardCore {
     pub(super) fn take_rtcp(&mut self, now: Instant, index: PeerIndex, bytes: &mut [u8]) {
         let Some(peer) = self.peers.get_mut(index.slot()) else { return };
-        let Some(plain) = peer.transport.open_rtcp(bytes).ok().and_then(|length| bytes.get(..length)) else {
-            self.metrics.dropped_unopened += 1;
-            return;
-        };
+        // The transport counts what it cannot open.
+        let Some(plain) = peer.transport.open_rtcp(bytes).ok().and_then(|length| bytes.get(..length)) else { return };
         self.metrics.rtcp_in += 1;
+        if !peer.spent.feedback_bytes.take(now, FEEDBACK_BYTES, u32::try_from(plain.len()).unwrap_or(u32::MAX)) {
+            self.metrics.dropped_feedback_rate += 1;
+            return;
+        }
         for packet in packets(plain) {
             match packet {
                 Ok(packet) => self.take_report(now, index, &packet),
@@ -77,12 +85,9 @@ impl ShardCore {
                 }
             }
             Packet::TransportFeedback(feedback) => {
-                let Some(peer) = self.peers.get_mut(index.slot()) else { return };
-                let (mut arrived, mut lost) = (0, 0);
-                for status in feedback.packets() {
-                    *(if status.arrival_ticks.is_some() { &mut arrived } else { &mut lost }) += 1;
+                if let Some(peer) = self.peers.get_mut(index.slot()) {
+                    peer.observer.on_feedback(feedback);
                 }
-                peer.observer.on_feedback(arrived, lost);
             }
             Packet::Remb(remb) => {
                 if let Some(peer) = self.peers.get_mut(index.slot()) {
@@ -185,9 +190,9 @@ impl ShardCore {
             }
         });
         if let Some(info) = send.sender_report(now, track.layers()) {
-            let mut bytes = [0; 64];
+            let mut bytes = [0; SENDER_REPORT_BYTES_MAX];
             let mut writer = Writer::new(&mut bytes);
-            if writer.sender_report(&info, &[]).is_ok() {
+            if writer.sender_report(&info, &[]).and_then(|()| writer.sdes_cname(info.ssrc, send.cname())).is_ok() {
                 self.outbox.push_rtcp(subscription.peer, writer.written());
             }
         }
@@ -247,7 +252,8 @@ impl ShardCore {
 fn push_receiver_report(outbox: &mut Outbox, peer: PeerIndex, blocks: &[ReportBlock]) {
     let mut bytes = [0; RTCP_BYTES_MAX];
     let mut writer = Writer::new(&mut bytes);
-    if !blocks.is_empty() && writer.receiver_report(REPORTER, blocks).is_ok() {
+    let written = writer.receiver_report(REPORTER, blocks).and_then(|()| writer.sdes_cname(REPORTER, REPORTER_CNAME));
+    if !blocks.is_empty() && written.is_ok() {
         outbox.push_rtcp(peer, writer.written());
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tutti_rtp::rtcp::{Packet, packets};
 use tutti_transport::{
     Certificate, IceCredentials, LocalAddresses, OpenTransport, Proto, TransportCommand, TransportConfig,
     TransportEvent, TransportId,
@@ -11,6 +12,7 @@ use tutti_transport::{
 
 use super::demux::{Demux, Known};
 use super::ids::PeerIndex;
+use super::observer::PathObserver;
 use super::{ShardCommand, ShardConfig, ShardCore};
 use crate::command::MediaEvent;
 
@@ -52,6 +54,24 @@ fn a_panic_ends_the_peer_it_happened_to() {
     // Outside of any peer, nobody is ended.
     core.guarded(now, |_| panic!("a fault of nobody"));
     assert_eq!((core.metrics().panics, core.metrics().transports), (2, 1));
+}
+
+#[test]
+fn feedback_is_read_as_far_as_it_can_be_true() {
+    // 65,528 packets, all lost, in runs of 8191 (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1.3).
+    let mut told = vec![0x8f, 205, 0, 8];
+    told.extend([0, 0, 0, 9, 0, 0, 0, 9, 0, 0, 0xff, 0xf8, 0, 0, 0, 0]);
+    for run in [8191u16, 8191, 8191, 8191, 8191, 8191, 8191, 8191] {
+        told.extend(run.to_be_bytes());
+    }
+    let mut observer = PathObserver::default();
+    for packet in packets(&told) {
+        match packet {
+            Ok(Packet::TransportFeedback(feedback)) => observer.on_feedback(&feedback),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((observer.arrived, observer.lost), (0, 4096));
 }
 
 #[test]

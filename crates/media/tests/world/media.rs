@@ -215,6 +215,7 @@ impl Sink {
             rtx_ssrc: self.rtx_ssrc,
             formats: vec![self.kind.format()],
             extensions: extensions(),
+            cname: "PA_publisher".to_owned(),
             target: self.target,
             needs_padding: false,
         }

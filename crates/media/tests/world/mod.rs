@@ -84,6 +84,11 @@ pub struct World {
     next_key: u32,
 }
 
+/// Of the certificate of all shards.
+pub fn fingerprint() -> Fingerprint {
+    CONFIG.fingerprint()
+}
+
 pub fn shard_address(shard: u16) -> SocketAddr {
     (Ipv4Addr::new(10, 0, 0, 1), 7882 + shard).into()
 }

@@ -122,6 +122,7 @@ impl Answer {
             rtx_ssrc: None,
             formats: usable.into_iter().map(Format::agreed).collect(),
             extensions: extensions.sent,
+            cname: track.cname().to_owned(),
             needs_padding: shared.peer.needs_padding(),
         };
         let same = |told: &Subscribed| {

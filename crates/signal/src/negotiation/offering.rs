@@ -229,6 +229,7 @@ fn settle(shared: &mut Shared, section: &mut Section, at: usize, answered: &Medi
         subscription,
         mid: mid(at),
         ssrc,
+        cname: track.cname().to_owned(),
         rtx_ssrc: usable.iter().any(|format| format.rtx.is_some()).then_some(rtx_ssrc),
         formats: usable.into_iter().map(Format::agreed).collect(),
         extensions: extension::kept(answered, section.kind, has_delay(track, shared.peer.takes_playout_delay())),

@@ -9,6 +9,9 @@ use tutti_sdp::{GroupSemantics, MediaSection, Msid, Source, SourceGroup};
 use super::format::Format;
 use super::{CodecPolicy, Outgoing, Peer, Subscribed};
 
+/// Longest canonical name, bytes.
+const CNAME_BYTES_MAX: usize = 255;
+
 /// Every track to send, in the order of their keys, which is the order in which they were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Sending {
@@ -104,14 +107,19 @@ impl SendingTrack {
         self.told = None;
     }
 
+    /// One canonical name for all tracks of a participant: they share a clock (RFC 8834, section 4.9).
+    pub(super) fn cname(&self) -> &str {
+        let name = self.outgoing.stream.split('|').next().unwrap_or_default();
+        // What a source description holds (RFC 3550, section 6.5); a token is ASCII.
+        name.get(..CNAME_BYTES_MAX).unwrap_or(name)
+    }
+
     /// Puts the track into a section that we describe: who it is, and with which sources it comes.
     pub(super) fn describe(&self, section: &mut MediaSection, repairs: bool) {
         let Outgoing { stream, track_sid, .. } = &self.outgoing;
         section.msids = vec![Msid { stream: stream.clone(), track: track_sid.clone() }];
         let Some((media, repair)) = self.ssrcs else { return };
-        // One canonical name for all tracks of a participant: they share a clock (RFC 8834, section 4.9).
-        let cname = stream.split('|').next().unwrap_or_default();
-        let source = |ssrc| Source { ssrc, cname: Some(cname.to_owned()), msid: None };
+        let source = |ssrc| Source { ssrc, cname: Some(self.cname().to_owned()), msid: None };
         section.sources = vec![source(media)];
         if repairs {
             section.source_groups = vec![SourceGroup { semantics: GroupSemantics::Fid, ssrcs: vec![media, repair] }];

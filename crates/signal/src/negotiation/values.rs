@@ -119,6 +119,8 @@ pub struct Subscribed {
     pub formats: Vec<PayloadFormat>,
     /// Extension ids.
     pub extensions: ExtensionMap,
+    /// Canonical name of the publisher's clock, as described.
+    pub cname: String,
     /// The client shows the track only when RTP arrives.
     pub needs_padding: bool,
 }
@@ -134,6 +136,7 @@ impl Subscribed {
             rtx_ssrc: self.rtx_ssrc,
             formats: self.formats,
             extensions: self.extensions,
+            cname: self.cname,
             target,
             needs_padding: self.needs_padding,
         }

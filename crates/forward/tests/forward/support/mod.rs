@@ -130,6 +130,7 @@ pub fn subscribe(codec: Codec, rtx: bool) -> SubscribeTrack {
         rtx_ssrc: rtx.then_some(0xABCE),
         formats: vec![format(codec, 100, rtx.then_some(101), true)],
         extensions: subscriber_extensions(),
+        cname: "PA_publisher".to_owned(),
         target: LayerTarget::ALL,
         needs_padding: false,
     }
