@@ -42,8 +42,9 @@ pub(crate) fn encoding(value: &str) -> Result<(&str, u32, u8), Fault> {
     let mut parts = value.split('/');
     let name = word(parts.next().unwrap_or_default(), "encoding name")?;
     let clock_rate = number(parts.next().ok_or(Fault::Missing("clock rate"))?, "clock rate")?;
-    let channels = parts.next().map_or(Ok(1), |text| number(text, "channel count"))?;
-    Ok((name, clock_rate, channels))
+    let channels: u8 = parts.next().map_or(Ok(1), |text| number(text, "channel count"))?;
+    // None at all is said by leaving the number out, which means one.
+    Ok((name, clock_rate, channels.max(1)))
 }
 
 /// `<hash> <hex>:<hex>…`.
@@ -135,6 +136,9 @@ pub(crate) fn simulcast(value: &str, limit: usize) -> Result<Simulcast, Fault> {
             }
             streams.push(word(first.strip_prefix('~').unwrap_or(first), "stream")?.to_owned());
         }
+    }
+    if simulcast == Simulcast::default() {
+        return Err(Fault::Missing("direction"));
     }
     Ok(simulcast)
 }

@@ -98,7 +98,11 @@ impl Walker {
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
         let mut section = open.section;
-        section.direction = open.direction.or(self.direction).unwrap_or(Direction::SendRecv);
+        section.direction = match section.kind {
+            // Data channels go both ways, whatever a direction says.
+            MediaKind::Application => Direction::SendRecv,
+            _ => open.direction.or(self.direction).unwrap_or(Direction::SendRecv),
+        };
         if !open.feedback.is_empty() {
             for payload in &mut section.payloads {
                 payload.feedback = payload.feedback.union(open.feedback);

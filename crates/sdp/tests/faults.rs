@@ -33,6 +33,7 @@ fn faults_name_their_line() {
         ("a=msid:", "a=msid", Fault::Missing("stream id")),
         ("a=rid:q", "a=rid", Fault::Missing("direction")),
         ("a=rid:q up", "a=rid", Fault::Invalid("direction")),
+        ("a=simulcast:", "a=simulcast", Fault::Missing("direction")),
         ("a=simulcast:send", "a=simulcast", Fault::Missing("streams")),
         ("a=simulcast:send q;;f", "a=simulcast", Fault::Invalid("stream")),
         ("a=simulcast:up q", "a=simulcast", Fault::Invalid("direction")),

@@ -1,7 +1,5 @@
 //! Every reader against every cut of every sample, against noise, and against the committed fuzz corpus.
 
-use std::path::Path;
-
 use proptest::prelude::*;
 
 use crate::cases;
@@ -10,6 +8,10 @@ use crate::samples;
 #[expect(unreachable_pub, reason = "shared with the fuzz targets, which are another crate")]
 #[path = "../../../../fuzz/src/rtp.rs"]
 mod targets;
+
+#[expect(unreachable_pub, reason = "shared with the replay of other crates")]
+#[path = "../../../../fuzz/src/corpus.rs"]
+mod corpus;
 
 /// The name of a fuzz target, which is the folder of its corpus, and what it does with its bytes.
 type Target = (&'static str, fn(&[u8]));
@@ -33,19 +35,12 @@ fn all(data: &[u8]) {
 
 #[test]
 fn the_corpus_passes() {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
     for (name, target) in TARGETS {
-        let folder = corpus.join(name);
-        let entries = folder.read_dir().unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-        files.sort();
-        assert!(!files.is_empty(), "{} is empty", folder.display());
-        for file in files {
-            let data = std::fs::read(&file).unwrap();
+        corpus::each(name, |data| {
             for len in 0..=data.len() {
                 target(&data[..len]);
             }
-        }
+        });
     }
 }
 
