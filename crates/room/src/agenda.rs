@@ -16,6 +16,8 @@ pub(crate) enum Duty {
     SimulatedSpeech(MemberKey),
     /// Tell the publisher of layers that nobody wants any more.
     Dynacast(TrackNumber),
+    /// Announce what the member changed faster than it may be announced.
+    Announce(MemberKey),
     /// Announce collected joins and departures.
     Updates,
     /// Announce the room's counts.

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use livekit_protocol as proto;
 use prost::Message as _;
 
+use crate::ledger::{DATA, DATA_BYTES};
 use crate::member::{Held, Member};
-use crate::packet::{Envelope, Stamp, announces_text, field, stamped};
+use crate::packet::{Envelope, Stamp, announces_text, field, stamped, transcribes_a_track};
 use crate::room::Room;
 use crate::{AdminError, AdminReply, Delivery, MemberKey, Output};
 
@@ -70,7 +71,7 @@ impl Room {
         let Ok(stamped) = stamped(&payload, Stamp { identity, sid, lossy, generated }) else { return };
         let may_pass = match envelope.value {
             field::SPEAKER => false,
-            field::TRANSCRIPTION => member.is_agent(),
+            field::TRANSCRIPTION => member.is_agent() && transcribes_a_track(&payload),
             _ => true,
         };
         let to = match envelope.value {
@@ -81,9 +82,19 @@ impl Room {
         if let Some(member) = self.members.get_mut(&key).filter(|_| sequenced) {
             member.last_reliable = envelope.sequence;
         }
-        if may_pass && is_new {
+        if may_pass && is_new && self.may_send(now, key, to.len(), stamped.len()) {
             self.deliver(now, to, delivery, Bytes::from(stamped));
         }
+    }
+
+    /// Whether a member may send `bytes` to `receivers` others now. It counts as sent.
+    pub(crate) fn may_send(&mut self, now: Instant, key: MemberKey, receivers: usize, bytes: usize) -> bool {
+        let Some(member) = self.members.get(&key) else { return false };
+        let datagrams = receivers.max(1) * (1 + bytes / DATA_BYTES);
+        let cost = u32::try_from(datagrams).unwrap_or(u32::MAX).min(DATA.burst());
+        let may = self.ledger.of(now, &member.identity).data.take(now, DATA, cost);
+        self.over_limit.data += u64::from(!may);
+        may
     }
 
     /// Those a packet is for, but never its sender. No destination = everyone.

@@ -273,7 +273,7 @@ impl Room {
     }
 
     /// A packet of one of the member's data tracks: a copy for each subscriber, with its handle.
-    pub(crate) fn on_data_track_packet(&mut self, key: MemberKey, packet: &Bytes) {
+    pub(crate) fn on_data_track_packet(&mut self, now: Instant, key: MemberKey, packet: &Bytes) {
         if packet.len() < HEADER_BYTES {
             return;
         }
@@ -284,6 +284,9 @@ impl Room {
         let active = |key: &MemberKey| self.members.get(key).is_some_and(Member::is_active);
         let to: Vec<_> =
             track.subscribers.iter().filter(|(key, _)| active(key)).map(|(key, handle)| (*key, *handle)).collect();
+        if !self.may_send(now, key, to.len(), packet.len()) {
+            return;
+        }
         for (to, handle) in to {
             let mut copy = BytesMut::from(packet.as_ref());
             if let Some(place) = copy.get_mut(HANDLE_AT) {

@@ -14,6 +14,9 @@ pub enum JoinError {
         /// The limit.
         max: u32,
     },
+    /// The identity joined or resumed too often lately.
+    #[error("too many joins of this identity")]
+    TooOften,
     /// The identity is empty.
     #[error("the identity is empty")]
     IdentityEmpty,

@@ -92,6 +92,7 @@ impl Room {
         message: String,
         update: proto::UpdateParticipantMetadata,
     ) {
+        self.over_limit.requests += u64::from(reason == Reason::LimitExceeded);
         let response = proto::RequestResponse {
             request_id: update.request_id,
             reason: reason as i32,

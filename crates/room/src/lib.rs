@@ -13,6 +13,7 @@ mod demand;
 mod dynacast;
 mod error;
 mod identity;
+mod ledger;
 mod lifetime;
 mod member;
 mod notice;
@@ -35,6 +36,7 @@ mod updates;
 
 pub use admin::AdminReply;
 pub use error::{AdminError, JoinError, TooLong};
+pub use ledger::OverLimit;
 pub use notice::{Notice, Output, RoomEvent, Subscribe, Target};
 pub use request::{
     AdminRequest, Delivery, Joiner, Leg, MemberKey, Negotiated, Request, SubscriptionNumber, TrackNumber,

@@ -25,9 +25,13 @@ impl Room {
     ///
     /// # Errors
     ///
-    /// The room is closed or full, or a text of the joiner is empty or too long. Nothing has changed then.
+    /// The room is closed or full, the identity comes too often, or a text of the joiner is empty or too long. Nothing
+    /// has changed then.
     pub fn join(&mut self, now: Instant, joiner: Joiner) -> Result<MemberKey, JoinError> {
-        self.admit(&joiner)?;
+        self.check(&joiner)?;
+        if !self.may_come(now, &joiner.identity) {
+            return Err(JoinError::TooOften);
+        }
         let key = MemberKey(self.next_member);
         self.next_member += 1;
         let sid = self.sids.participant();
@@ -68,7 +72,12 @@ impl Room {
         Ok(key)
     }
 
-    fn admit(&self, joiner: &Joiner) -> Result<(), JoinError> {
+    /// Whether [`Self::join`] would let somebody in who comes seldom enough.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::join`].
+    pub fn check(&self, joiner: &Joiner) -> Result<(), JoinError> {
         if self.closed {
             return Err(JoinError::Closed);
         }
@@ -142,7 +151,7 @@ impl Room {
             self.by_identity.remove(&member.identity);
         }
         self.by_sid.remove(&member.sid);
-        for duty in [Duty::JoinDeadline(key), Duty::Wishes(key), Duty::SimulatedSpeech(key)] {
+        for duty in [Duty::JoinDeadline(key), Duty::Wishes(key), Duty::SimulatedSpeech(key), Duty::Announce(key)] {
             self.agenda.cancel(duty);
         }
 

@@ -30,6 +30,11 @@ pub(crate) mod field {
         pub(crate) const NONCE: u32 = 11;
     }
 
+    /// Field numbers of `Transcription`.
+    pub(crate) mod transcription {
+        pub(crate) const TRACK_ID: u32 = 3;
+    }
+
     /// Field numbers of `ChatMessage`, `DataStream.Header` and `DataStream.TextHeader`.
     pub(crate) mod generated {
         pub(crate) const CHAT_MESSAGE: u32 = 6;
@@ -271,6 +276,15 @@ pub(crate) fn announces_text(packet: &[u8]) -> bool {
     let header = fields(packet).flatten().find(|field| field.number == field::STREAM_HEADER);
     let header = header.and_then(|field| field.bytes().ok()).unwrap_or_default();
     fields(header).flatten().any(|field| field.number == field::generated::TEXT_HEADER)
+}
+
+/// Whether a transcription names its track by a sid. SDKs on the Rust core end their process at any other text.
+pub(crate) fn transcribes_a_track(packet: &[u8]) -> bool {
+    let transcription = fields(packet).flatten().find(|field| field.number == field::TRANSCRIPTION);
+    let transcription = transcription.and_then(|field| field.bytes().ok()).unwrap_or_default();
+    let track_ids = fields(transcription).flatten().filter(|field| field.number == field::transcription::TRACK_ID);
+    // Of a field that stands twice the last counts.
+    track_ids.last().and_then(|field| field.text().ok()).is_some_and(|sid| sid.starts_with("TR_"))
 }
 
 fn without(message: &[u8], dropped: &[u32]) -> Result<Vec<u8>, Malformed> {

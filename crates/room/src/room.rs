@@ -9,11 +9,12 @@ use proto::signal_response::Message;
 use crate::agenda::{Agenda, Duty};
 use crate::data::RecentNonces;
 use crate::data_tracks::{DataTrack, DataTrackNumber};
+use crate::ledger::{JOINS, Ledger, OverLimit};
 use crate::member::Member;
 use crate::resume::Departures;
 use crate::sid::SidSource;
 use crate::track::{Subscription, Track};
-use crate::updates::PendingUpdates;
+use crate::updates::{PendingUpdates, Urgency};
 use crate::{
     AdminError, AdminReply, AdminRequest, MemberKey, Notice, Output, Request, RoomEvent, Settings, SubscriptionNumber,
     TrackNumber,
@@ -53,6 +54,8 @@ pub struct Room {
     pub(crate) updates: PendingUpdates,
     pub(crate) departures: Departures,
     pub(crate) nonces: RecentNonces,
+    pub(crate) ledger: Ledger,
+    pub(crate) over_limit: OverLimit,
     pub(crate) room_update_not_before: Instant,
     /// Somebody who counts was here.
     pub(crate) was_joined: bool,
@@ -105,6 +108,8 @@ impl Room {
             updates: PendingUpdates::new(now),
             departures: Departures::default(),
             nonces: RecentNonces::default(),
+            ledger: Ledger::default(),
+            over_limit: OverLimit::default(),
             room_update_not_before: now + settings.room_update_interval,
             was_joined: false,
             closed: false,
@@ -157,6 +162,11 @@ impl Room {
         others.map(|other| self.info_of(other)).collect()
     }
 
+    /// Everyone, hidden members included; for the server API.
+    pub fn participants(&self) -> Vec<proto::ParticipantInfo> {
+        self.members.values().map(|member| self.info_of(member)).collect()
+    }
+
     /// The member that has this identity now.
     pub fn find(&self, identity: &str) -> Option<MemberKey> {
         self.by_identity.get(identity).copied()
@@ -186,6 +196,18 @@ impl Room {
             data_tracks: self.data_tracks.len(),
             deadlines: self.agenda.len(),
         }
+    }
+
+    /// What was dropped, put off or refused because somebody was over a limit.
+    pub fn over_limit(&self) -> OverLimit {
+        self.over_limit
+    }
+
+    /// Whether an identity may begin a session, or take one up again, as often as it did lately. It counts as done.
+    pub fn may_come(&mut self, now: Instant, identity: &str) -> bool {
+        let may = self.ledger.of(now, identity).joins.take(now, JOINS, 1);
+        self.over_limit.joins += u64::from(!may);
+        may
     }
 
     /// The room is over: [`Output::Closed`] was or will be put out, every further call does nothing.
@@ -218,7 +240,7 @@ impl Room {
             Request::DataSubscription(update) => self.on_data_subscription(from, update),
             Request::SyncState(state) => self.on_sync_state(now, from, *state),
             Request::Data { delivery, payload } => self.on_data(now, from, delivery, payload),
-            Request::DataTrackPacket(packet) => self.on_data_track_packet(from, &packet),
+            Request::DataTrackPacket(packet) => self.on_data_track_packet(now, from, &packet),
             Request::Subscribed(subscription) => self.on_subscribed(from, subscription),
             Request::SubscriptionFailed(subscription, error) => {
                 self.on_subscription_failed(now, from, subscription, error);
@@ -268,6 +290,7 @@ impl Room {
                 Duty::Wishes(member) => self.on_wishes_due(now, member),
                 Duty::SimulatedSpeech(member) => self.on_simulated_speech_end(member),
                 Duty::Dynacast(track) => self.settle_demand(now, track),
+                Duty::Announce(member) => self.announce(now, member, Urgency::NowWithSelf),
                 Duty::Updates => self.flush_updates(now),
                 Duty::RoomUpdate => self.send_room_update(now),
                 Duty::Quality => self.on_quality_due(now),
@@ -345,6 +368,7 @@ impl Room {
         message: &str,
         request: proto::request_response::Request,
     ) {
+        self.over_limit.requests += u64::from(reason == proto::request_response::Reason::LimitExceeded);
         let response = proto::RequestResponse {
             request_id: 0,
             reason: reason as i32,

@@ -35,8 +35,9 @@ pub struct Settings {
     pub region: String,
     /// Changes of members that publish nothing are collected for this long, once a burst of them was announced at once.
     pub update_batch_interval: Duration,
-    /// How many of them in one interval are announced at once, so that small rooms do not wait. At least one is.
-    pub update_burst: u32,
+    /// How many messages, to all members together, an interval may spend on announcing them at once. Small rooms never
+    /// wait; in a large one a change costs as many messages as it has members. At least one change is announced at once.
+    pub update_burst_messages: usize,
     /// Departures of members that publish nothing are announced at most this often.
     pub departure_batch_interval: Duration,
     /// Largest `ParticipantUpdate` of a batch, encoded bytes; a single participant may exceed it.
@@ -134,7 +135,7 @@ impl Default for Settings {
             join_timeout: Duration::from_secs(60),
             region: String::new(),
             update_batch_interval: Duration::from_secs(3),
-            update_burst: 8,
+            update_burst_messages: 2_000,
             departure_batch_interval: Duration::from_millis(250),
             update_batch_bytes_max: 128 * 1024,
             room_update_interval: Duration::from_secs(5),

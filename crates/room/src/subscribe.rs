@@ -211,6 +211,7 @@ impl Room {
         let Some(member) = self.members.get_mut(&key) else { return false };
         let full = member.wishes.len() >= self.settings.limits.wishes && !member.wishes.contains_key(sid);
         if full || sid.len() > SID_BYTES_MAX {
+            self.over_limit.requests += 1;
             return false;
         }
         let new = Wish { subscribe: None, settings: None, since: now };
@@ -322,6 +323,7 @@ impl Room {
     ) {
         let entries = permission.track_permissions.iter().map(|entry| 1 + entry.track_sids.len()).sum::<usize>();
         if entries > self.settings.limits.track_permissions {
+            self.over_limit.requests += 1;
             let response = proto::RequestResponse {
                 reason: proto::request_response::Reason::LimitExceeded as i32,
                 message: "too many track permissions".to_owned(),

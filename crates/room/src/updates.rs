@@ -1,8 +1,8 @@
 //! Who hears when about whom: publishers at once, the others collected (wire brief 4.1). Also the room's own update.
 //!
-//! The first changes after a quiet time are announced at once, so that small rooms never wait; what follows waits for the
-//! interval. Departures have a shorter interval of their own, because pending calls to a member fail only when it is seen
-//! to be gone.
+//! As long as an interval's budget of messages lasts, changes are announced at once, so that small rooms never wait; what
+//! follows waits for the interval. Departures have a shorter interval of their own, because pending calls to a member
+//! fail only when it is seen to be gone.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -13,6 +13,7 @@ use proto::signal_response::Message;
 
 use crate::MemberKey;
 use crate::agenda::Duty;
+use crate::ledger::{UPDATE_BYTES, UPDATES};
 use crate::member::Member;
 use crate::room::Room;
 
@@ -35,9 +36,9 @@ pub(crate) enum Urgency {
 pub(crate) struct PendingUpdates {
     changed: BTreeSet<MemberKey>,
     departed: Vec<Departed>,
-    /// End of the interval whose burst is being used up.
+    /// End of the interval in which `burst` messages were spent.
     interval_end: Instant,
-    burst: u32,
+    burst: usize,
     departures_not_before: Instant,
 }
 
@@ -86,16 +87,25 @@ impl Room {
                 self.updates.interval_end = now + self.settings.update_batch_interval;
                 self.updates.burst = 0;
             }
-            if self.updates.burst < self.settings.update_burst.max(1) {
-                self.updates.burst += 1;
+            let burst = self.updates.burst + self.members.len();
+            if self.updates.burst == 0 || burst <= self.settings.update_burst_messages {
+                self.updates.burst = burst;
                 self.flush_updates(now);
             } else {
                 self.agenda.set_no_later(Duty::Updates, self.updates.interval_end);
             }
             return;
         }
-        // An earlier session of the same identity whose end still waits to be told ends first.
         let info = self.info_of(subject);
+        let cost = u32::try_from(1 + info.encoded_len() / UPDATE_BYTES).unwrap_or(u32::MAX).min(UPDATES.burst());
+        let used = self.ledger.of(now, &info.identity);
+        if !used.updates.take(now, UPDATES, cost) {
+            let at = used.updates.ready_at(now, UPDATES, cost);
+            self.over_limit.updates += 1;
+            return self.agenda.set(Duty::Announce(member), at);
+        }
+        self.agenda.cancel(Duty::Announce(member));
+        // An earlier session of the same identity whose end still waits to be told ends first.
         let departed = self.updates.take_departed(&info.identity);
         self.updates.forget(member);
         let to = if urgency == Urgency::NowWithSelf { self.audience() } else { self.audience_without(member) };
@@ -151,7 +161,7 @@ impl Room {
         let changed = std::mem::take(&mut self.updates.changed);
         if now >= self.updates.interval_end && !changed.is_empty() {
             self.updates.interval_end = now + self.settings.update_batch_interval;
-            self.updates.burst = 1;
+            self.updates.burst = self.members.len();
         }
         self.updates.departures_not_before = now + self.settings.departure_batch_interval;
         let changed = changed.iter().filter_map(|key| self.members.get(key)).filter(|member| !member.is_hidden());

@@ -7,6 +7,8 @@ use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_response::Message;
 
+use crate::named::named_only;
+
 /// A signalling message and, once someone asked, its binary form.
 #[derive(Debug)]
 pub struct Frame {
@@ -25,13 +27,19 @@ impl Frame {
         self.response.message.as_ref()
     }
 
-    /// The whole response, for a JSON socket.
-    pub fn response(&self) -> &proto::SignalResponse {
-        &self.response
-    }
-
     /// The protobuf encoding.
     pub fn binary(&self) -> Bytes {
         self.binary.get_or_init(|| self.response.encode_to_vec().into()).clone()
+    }
+
+    /// The proto3 JSON form, without the values of newer clients that have no name in it.
+    pub fn json(&self) -> String {
+        let written = serde_json::to_string(&self.response).or_else(|_| {
+            let mut response = self.response.clone();
+            response.message.iter_mut().for_each(named_only);
+            serde_json::to_string(&response)
+        });
+        // Every message has a JSON form now; an empty object would be an empty message.
+        written.unwrap_or_else(|_| "{}".to_owned())
     }
 }

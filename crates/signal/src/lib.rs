@@ -4,6 +4,7 @@
 //! state machines without I/O: requests, notices of the room and events of the media plane go in, [`Output`]s come out.
 
 mod frame;
+mod named;
 pub mod negotiation;
 mod session;
 

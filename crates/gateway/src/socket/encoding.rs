@@ -7,7 +7,7 @@ use tutti_signal::Frame;
 
 /// How messages are written to one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     /// Binary frames.
     #[default]
     Protobuf,
@@ -17,11 +17,11 @@ pub(super) enum Encoding {
 
 /// A frame that holds no signalling message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotSignalling;
+pub(crate) struct NotSignalling;
 
 impl Encoding {
     /// Reads a frame; answers are written in its encoding from now on. `None` for a control frame.
-    pub(super) fn read(&mut self, frame: &Message) -> Result<Option<proto::SignalRequest>, NotSignalling> {
+    pub(crate) fn read(&mut self, frame: &Message) -> Result<Option<proto::SignalRequest>, NotSignalling> {
         match frame {
             Message::Binary(bytes) => {
                 *self = Self::Protobuf;
@@ -36,11 +36,10 @@ impl Encoding {
     }
 
     /// Writes a message.
-    pub(super) fn write(self, frame: &Frame) -> Message {
+    pub(crate) fn write(self, frame: &Frame) -> Message {
         match self {
             Self::Protobuf => Message::Binary(frame.binary()),
-            // Every message has a JSON form; an empty object would be an empty message.
-            Self::Json => Message::text(serde_json::to_string(frame.response()).unwrap_or_else(|_| "{}".to_owned())),
+            Self::Json => Message::text(frame.json()),
         }
     }
 }

@@ -79,7 +79,9 @@ fn rights_and_kinds() {
     let agent = stage.enter_as("agent", |joiner| joiner.kind = proto::participant_info::Kind::Agent);
     let meter = stage.enter_as("meter", |joiner| joiner.permission.can_subscribe_metrics = true);
     let with = |value| proto::DataPacket { value: Some(value), ..Default::default() };
-    let transcription = with(Value::Transcription(proto::Transcription::default()));
+    let of_track =
+        |sid: &str| with(Value::Transcription(proto::Transcription { track_id: sid.into(), ..Default::default() }));
+    let (transcription, trackless) = (of_track("TR_x"), of_track("VC_x"));
     let metrics = with(Value::Metrics(proto::MetricsBatch::default()));
     let speaker = with(Value::Speaker(proto::ActiveSpeakerUpdate::default()));
     let rpc = with(Value::RpcRequest(proto::RpcRequest::default()));
@@ -88,6 +90,9 @@ fn rights_and_kinds() {
         (ada, &rpc, vec![mute, agent, meter]),
         (ada, &transcription, vec![]),
         (agent, &transcription, vec![ada, mute, meter]),
+        // The Rust SDK panics on a track that is not named by a sid.
+        (agent, &trackless, vec![]),
+        (agent, &of_track(""), vec![]),
         (ada, &speaker, vec![]),
         (ada, &metrics, vec![meter]),
     ] {

@@ -190,7 +190,7 @@ fn two_thousand_join_in_batches() {
             _ => None,
         })
         .collect();
-    assert!(sizes.iter().sum::<usize>() >= 1990 && sizes.len() < 20, "{sizes:?}");
+    assert!(sizes.iter().sum::<usize>() >= 1950 && sizes.len() < 20, "{sizes:?}");
     assert_eq!(stage.room.census().subscriptions, 2000);
     assert_eq!(stage.room.info().num_participants, 2001);
 }

@@ -1,5 +1,6 @@
 //! What a room does, one file for each behaviour, on a virtual clock.
 
+mod abuse;
 mod admin;
 mod data;
 mod data_tracks;
@@ -14,8 +15,13 @@ mod publish;
 mod quality;
 mod random;
 mod reference;
+mod replay;
 mod resume;
 mod speakers;
 mod stage;
 mod subscribe;
 mod updates;
+
+#[expect(unreachable_pub, reason = "shared with the fuzz targets, which are another crate")]
+#[path = "../../../../fuzz/src/strict.rs"]
+mod strict;

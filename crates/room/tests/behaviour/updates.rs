@@ -14,7 +14,7 @@ fn room_updates(stage: &mut Stage, key: MemberKey) -> Vec<proto::Room> {
 
 #[test]
 fn viewers_wait_for_the_batch_and_publishers_do_not() {
-    let mut stage = Stage::with(|settings| settings.update_burst = 1);
+    let mut stage = Stage::with(|settings| settings.update_burst_messages = 1);
     let ada = stage.enter("ada");
     stage.advance(secs(10));
     stage.clear();
@@ -42,7 +42,8 @@ fn viewers_wait_for_the_batch_and_publishers_do_not() {
 
 #[test]
 fn small_rooms_do_not_wait() {
-    let mut stage = Stage::new();
+    // Two changes for each of four guests, to as many members as there are then: 2 * (2 + 3 + 4 + 5).
+    let mut stage = Stage::with(|settings| settings.update_burst_messages = 28);
     let ada = stage.enter("ada");
     stage.advance(secs(10));
     stage.clear();
@@ -84,7 +85,7 @@ fn every_update_lists_every_track_with_a_higher_version() {
 fn large_batches_come_in_pieces() {
     let mut stage = Stage::with(|settings| {
         settings.update_batch_bytes_max = 10_000;
-        settings.update_burst = 1;
+        settings.update_burst_messages = 1;
     });
     let ada = stage.enter("ada");
     stage.advance(secs(10));

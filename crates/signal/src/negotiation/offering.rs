@@ -18,14 +18,18 @@ const DATA_MID: &str = "0";
 /// The sections that we made, and our offer under way.
 #[derive(Debug, Default)]
 pub(super) struct Offering {
-    /// Sections for media; the mid of each is its number, counted from 1.
+    /// Sections for media.
     sections: Vec<Section>,
+    /// Names given to sections so far; each is its number, counted from 1.
+    mids: u32,
     /// Id of the last offer.
     id: u32,
     /// That offer waits for its answer.
     unanswered: bool,
     /// That offer restarts ICE.
     restart: bool,
+    /// That offer took the place of an unanswered one.
+    replaces: bool,
     /// Our side of the handshake, from the first answer on.
     dtls_role: Option<DtlsRole>,
 }
@@ -33,6 +37,7 @@ pub(super) struct Offering {
 /// A section for audio or video.
 #[derive(Debug)]
 struct Section {
+    mid: String,
     kind: MediaKind,
     /// What it carries in the next offer.
     carries: Option<SubscriptionKey>,
@@ -40,17 +45,31 @@ struct Section {
     offered: Option<SubscriptionKey>,
     /// What it carried in the last offer that was answered.
     agreed: Option<SubscriptionKey>,
-    /// It has carried something.
-    used: bool,
-    /// The client rejected it.
+    /// It is rejected, by the client or for the client's sake.
     dead: bool,
 }
 
+/// What may become of a section whose track is gone (RFC 8829, section 5.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reuse {
+    /// Nothing.
+    Never,
+    /// It carries another track.
+    Kept,
+    /// It is rejected, then carries another track under another name.
+    Renamed,
+}
+
 impl Section {
-    /// The client knows it as inactive, so that a new track on it will be announced.
-    fn is_free(&self, kind: MediaKind, reuses: bool) -> bool {
+    /// The client knows it as inactive or rejected, so that a new track on it will be announced.
+    fn is_free(&self, kind: MediaKind, reuse: Reuse) -> bool {
         let empty = self.carries.is_none() && self.offered.is_none() && self.agreed.is_none();
-        self.kind == kind && empty && !self.dead && (reuses || !self.used)
+        let usable = match reuse {
+            Reuse::Never => false,
+            Reuse::Kept => !self.dead,
+            Reuse::Renamed => true,
+        };
+        self.kind == kind && empty && usable
     }
 }
 
@@ -85,6 +104,7 @@ impl Offering {
         }
         // An offer that replaces an unanswered one still has to restart what that one would have.
         self.restart = restart.is_some() || (self.restart && self.unanswered);
+        self.replaces = self.unanswered;
         if let Some(ice) = restart {
             shared.local.restart(ice);
         }
@@ -92,8 +112,7 @@ impl Offering {
         let mut media = Vec::with_capacity(1 + self.sections.len());
         media.push(local::data_section(DATA_MID, Protocol::DtlsSctp, Setup::ActPass));
         let mut mid_to_track_id = HashMap::new();
-        for (at, section) in self.sections.iter_mut().enumerate() {
-            let mid = mid(at);
+        for section in &mut self.sections {
             let track = section.carries.and_then(|subscription| shared.sending.get_mut(subscription));
             section.offered = section.carries;
             if let Some(track) = track {
@@ -103,10 +122,10 @@ impl Offering {
                     track.changed = false;
                     track.told = None;
                 }
-                mid_to_track_id.insert(mid.clone(), track.outgoing.track_sid.clone());
+                mid_to_track_id.insert(section.mid.clone(), track.outgoing.track_sid.clone());
             }
             let track = section.carries.and_then(|subscription| shared.sending.get(subscription));
-            media.push(describe(section, mid, track, shared));
+            media.push(describe(section, track, shared));
         }
         let bundle = media.iter().filter(|section| section.port != 0).filter_map(|section| section.mid.clone());
         let description = shared.local.describe(bundle.collect(), media);
@@ -118,7 +137,7 @@ impl Offering {
 
     /// Gives a section to every track that waits for one.
     fn place(&mut self, shared: &mut Shared) {
-        let reuses = shared.peer.reuses_sections();
+        let reuse = reuse(shared);
         // Free sections are taken from the front; what was passed by is not free.
         let mut next = [0, 0];
         for subscription in shared.sending.pending_keys() {
@@ -126,23 +145,27 @@ impl Offering {
             let kind = track.outgoing.kind;
             let [audio, video] = &mut next;
             let from = if kind == MediaKind::Audio { audio } else { video };
-            while self.sections.get(*from).is_some_and(|section| !section.is_free(kind, reuses)) {
+            while self.sections.get(*from).is_some_and(|section| !section.is_free(kind, reuse)) {
                 *from += 1;
             }
             track.section = Some(*from);
             match self.sections.get_mut(*from) {
-                Some(section) => {
-                    section.carries = Some(subscription);
-                    section.used = true;
+                Some(section) if reuse == Reuse::Kept => section.carries = Some(subscription),
+                place => {
+                    self.mids += 1;
+                    let section = Section {
+                        mid: self.mids.to_string(),
+                        kind,
+                        carries: Some(subscription),
+                        offered: None,
+                        agreed: None,
+                        dead: false,
+                    };
+                    match place {
+                        Some(place) => *place = section,
+                        None => self.sections.push(section),
+                    }
                 }
-                None => self.sections.push(Section {
-                    kind,
-                    carries: Some(subscription),
-                    offered: None,
-                    agreed: None,
-                    used: true,
-                    dead: false,
-                }),
             }
         }
     }
@@ -165,7 +188,11 @@ impl Offering {
             }
             return Err(NegotiationError::MissingSections { expected, found: described.media.len() });
         }
-        self.check(&described)?;
+        match self.check(&described) {
+            // The same, told by its names.
+            Err(_) if answer.id == 0 && self.replaces => return Ok(None),
+            checked => checked?,
+        }
         // Clients answer `active` to `actpass`; one that says nothing means the same (RFC 8842, section 5.3).
         let dtls_role = self.dtls_role.unwrap_or(match remote::setup(&described) {
             Some(Setup::Passive) => DtlsRole::Client,
@@ -175,10 +202,9 @@ impl Offering {
         self.dtls_role = Some(dtls_role);
         self.unanswered = false;
         let mut sends = Sends::default();
-        for (at, section) in self.sections.iter_mut().enumerate() {
+        for (section, answered) in self.sections.iter_mut().zip(described.media.iter().skip(1)) {
             section.agreed = section.offered;
-            let Some(answered) = described.media.get(at + 1) else { continue };
-            settle(shared, section, at, answered, &mut sends);
+            settle(shared, section, answered, &mut sends);
         }
         let candidates = remote::candidates(&described);
         Ok(Some(OfferAnswered { remote, restart: std::mem::take(&mut self.restart), candidates, sends }))
@@ -187,14 +213,14 @@ impl Offering {
     /// Checks that the answer has our sections in our order.
     fn check(&self, answer: &SessionDescription) -> Result<(), NegotiationError> {
         for (at, answered) in answer.media.iter().enumerate() {
-            let (mid, kind) = match at.checked_sub(1).and_then(|at| Some((at, self.sections.get(at)?))) {
-                Some((at, section)) => (mid(at), sdp_kind(section.kind)),
-                None => (DATA_MID.to_owned(), tutti_sdp::MediaKind::Application),
+            let (mid, kind) = match at.checked_sub(1).and_then(|at| self.sections.get(at)) {
+                Some(section) => (section.mid.as_str(), sdp_kind(section.kind)),
+                None => (DATA_MID, tutti_sdp::MediaKind::Application),
             };
             // Rejected sections may have lost their name.
-            let named = answered.mid.as_ref().is_some_and(|answered| *answered == mid) || answered.is_rejected();
+            let named = answered.mid.as_ref().is_some_and(|answered| answered == mid) || answered.is_rejected();
             if !named || answered.kind != kind {
-                return Err(NegotiationError::ChangedSection { mid });
+                return Err(NegotiationError::ChangedSection { mid: mid.to_owned() });
             }
         }
         Ok(())
@@ -202,7 +228,7 @@ impl Offering {
 }
 
 /// Takes what the client answered about one section.
-fn settle(shared: &mut Shared, section: &mut Section, at: usize, answered: &MediaSection, sends: &mut Sends) {
+fn settle(shared: &mut Shared, section: &mut Section, answered: &MediaSection, sends: &mut Sends) {
     if answered.is_rejected() {
         section.dead = true;
     }
@@ -227,12 +253,12 @@ fn settle(shared: &mut Shared, section: &mut Section, at: usize, answered: &Medi
     }
     let subscribed = Subscribed {
         subscription,
-        mid: mid(at),
+        mid: section.mid.clone(),
         ssrc,
-        cname: track.cname().to_owned(),
         rtx_ssrc: usable.iter().any(|format| format.rtx.is_some()).then_some(rtx_ssrc),
         formats: usable.into_iter().map(Format::agreed).collect(),
         extensions: extension::kept(answered, section.kind, has_delay(track, shared.peer.takes_playout_delay())),
+        cname: track.cname().to_owned(),
         needs_padding: shared.peer.needs_padding(),
     };
     track.told = Some(subscribed.clone());
@@ -247,10 +273,10 @@ fn agreed_formats(kind: MediaKind, answered: &MediaSection) -> Vec<Format> {
 }
 
 /// Describes one section.
-fn describe(section: &Section, mid: String, track: Option<&SendingTrack>, shared: &Shared) -> MediaSection {
+fn describe(section: &Section, track: Option<&SendingTrack>, shared: &Shared) -> MediaSection {
     let mut described = MediaSection::new(sdp_kind(section.kind), Protocol::DtlsRtp);
-    described.mid = Some(mid);
-    if section.dead {
+    described.mid = Some(section.mid.clone());
+    if section.dead || (track.is_none() && reuse(shared) == Reuse::Renamed) {
         described.port = 0;
         described.payloads = format::own_payloads(common_codec(section.kind), false).take(1).collect();
         return described;
@@ -284,9 +310,13 @@ fn has_delay(track: &SendingTrack, takes: bool) -> bool {
     track.outgoing.playout_delay && takes
 }
 
-/// The mid of section number `at`.
-fn mid(at: usize) -> String {
-    (at + 1).to_string()
+/// What becomes of this client's sections.
+fn reuse(shared: &Shared) -> Reuse {
+    match (shared.peer.recycles_sections(), shared.peer.reuses_sections()) {
+        (true, _) => Reuse::Renamed,
+        (false, true) => Reuse::Kept,
+        (false, false) => Reuse::Never,
+    }
 }
 
 const fn sdp_kind(kind: MediaKind) -> tutti_sdp::MediaKind {

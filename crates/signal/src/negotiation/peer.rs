@@ -50,11 +50,15 @@ impl Peer {
         !self.firefox && self.protocol >= 6
     }
 
-    /// A media section of ours may be given to another track. Safari plays nothing on a section used again; SDKs on
-    /// the Rust core announce no track on one that comes back.
+    /// A media section may be given to another track. Safari plays nothing on a section used again.
     pub fn reuses_sections(&self) -> bool {
-        let rust_core = matches!(self.sdk, Sdk::Rust | Sdk::Python | Sdk::Node | Sdk::Cpp | Sdk::Unity);
-        !self.safari && !rust_core && self.protocol >= 4
+        !self.safari && self.protocol >= 4
+    }
+
+    /// A section of ours must be rejected and come back under another name before its next track. Where we offer, SDKs
+    /// on the Rust core announce no track twice under one name, however often it went and came.
+    pub fn recycles_sections(&self) -> bool {
+        matches!(self.sdk, Sdk::Rust | Sdk::Python | Sdk::Node | Sdk::Cpp | Sdk::Unity)
     }
 
     /// Its tracks of one stream may share a stream id for lip sync (`PA_…|camera`).

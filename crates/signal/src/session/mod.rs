@@ -284,20 +284,25 @@ impl Session {
             return;
         }
         let subscriber = self.subscriber.as_ref().is_some_and(|link| link.id == id);
-        if !subscriber && id != self.publisher.id {
-            return;
-        }
+        let Some(link) = self.links().find(|link| link.id == id) else { return };
         match event {
             TransportEvent::Connected { .. } => {
-                self.ask_to_resume = None;
-                self.give_up = None;
+                link.failed = false;
+                // One connection that works does not make up for another that is gone.
+                if !self.links().any(|link| link.failed) {
+                    self.ask_to_resume = None;
+                    self.give_up = None;
+                }
                 if subscriber == self.subscriber_primary() && !self.active {
                     self.active = true;
                     self.outputs.push_back(Output::Room(Request::Active));
                 }
             }
             TransportEvent::Disconnected => {}
-            TransportEvent::Failed { .. } => self.media_failed(now),
+            TransportEvent::Failed { .. } => {
+                link.failed = true;
+                self.media_failed(now);
+            }
             TransportEvent::ChannelOpen(channel) => self.channel_open(now, id, channel),
             TransportEvent::Message { channel, payload } => self.data_arrived(channel, payload),
         }
@@ -309,6 +314,10 @@ impl Session {
         if !self.ended {
             self.negotiate_if_needed();
         }
+    }
+
+    fn links(&mut self) -> impl Iterator<Item = &mut Link> {
+        std::iter::once(&mut self.publisher).chain(self.subscriber.as_mut())
     }
 
     fn respond(&mut self, message: Message) {

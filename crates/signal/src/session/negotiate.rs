@@ -36,6 +36,8 @@ pub fn transports_of(room: u32, member: MemberKey) -> [TransportId; 2] {
 pub(super) struct Link {
     pub(super) id: TransportId,
     pub(super) opened: bool,
+    /// Its transport gave up, and has not been connected since.
+    pub(super) failed: bool,
     connection: Connection,
     ice: IceCredentials,
     ice_lite: bool,
@@ -68,6 +70,7 @@ impl Link {
         Self {
             id: if ours { subscriber } else { publisher },
             opened: false,
+            failed: false,
             connection: Connection::new(role, peer, policy, local, rng.random()),
             ice,
             ice_lite,

@@ -65,6 +65,32 @@ fn failed_media_asks_for_a_resume_and_is_given_up_after_the_grace() {
 }
 
 #[test]
+fn a_connection_that_works_does_not_make_up_for_one_that_is_gone() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    let both = tutti_signal::transports_of(7, MemberKey(3));
+    for transport in both {
+        session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
+    }
+    let [publisher, subscriber] = both;
+    session.handle_transport(now, subscriber, TransportEvent::Failed { reason: "closed by the peer" });
+    session.handle_timeout(session.poll_timeout().expect("a deadline"));
+    session.resume(now, 0);
+    session.handle_transport(now, publisher, TransportEvent::Connected { tcp: false });
+    drain(&mut session);
+    let due = session.poll_timeout().expect("a deadline");
+    session.handle_timeout(due);
+    assert!(matches!(drain(&mut session).last(), Some(Output::Ended)), "it can only begin anew");
+
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    for event in [TransportEvent::Failed { reason: "no consent" }, TransportEvent::Connected { tcp: false }] {
+        session.handle_transport(now, subscriber, event);
+    }
+    session.handle_timeout(now + Duration::from_secs(60));
+    assert!(!drain(&mut session).iter().any(|output| matches!(output, Output::Ended)), "it came back");
+}
+
+#[test]
 fn a_leave_that_the_end_of_the_media_overtook_is_a_leave() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Single), now);

@@ -4,5 +4,10 @@ mod data;
 mod descriptions;
 mod ends;
 mod join;
+mod replay;
 mod requests;
 mod stage;
+
+#[expect(unreachable_pub, reason = "shared with the fuzz targets, which are another crate")]
+#[path = "../../../../fuzz/src/strict.rs"]
+mod strict;

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
+use prost::Message as _;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tutti_room::{Notice, TrackNumber};
-use tutti_signal::{Mode, Output};
+use tutti_signal::{Frame, Mode, Output};
 
 use crate::stage::{WALL_MS, accepted, ask, drain, joined, said, start};
 
@@ -80,4 +81,52 @@ fn blobs_are_refused_by_their_request() {
     let told = said(&ask(&mut session, now, Ask::StoreDataBlobRequest(request)));
     assert!(matches!(told.as_slice(), [Message::RequestResponse(refusal)]
             if refusal.request_id == 7 && refusal.reason() == proto::request_response::Reason::NotAllowed));
+}
+
+#[test]
+#[allow(deprecated, reason = "older clients read the layers beside the codecs")]
+fn values_of_newer_clients_do_not_silence_json() {
+    let newer = 99;
+    let layer = proto::VideoLayer { quality: newer, ..Default::default() };
+    let track = proto::TrackInfo {
+        sid: "TR_x".into(),
+        encryption: newer,
+        backup_codec_policy: newer,
+        audio_features: vec![newer, proto::AudioTrackFeature::TfStereo as i32],
+        packet_trailer_features: vec![newer],
+        layers: vec![layer.clone()],
+        codecs: vec![proto::SimulcastCodecInfo { layers: vec![layer.clone()], ..Default::default() }],
+        ..Default::default()
+    };
+    let data_track = proto::DataTrackInfo { sid: "DTR_x".into(), encryption: newer, ..Default::default() };
+    let other = proto::ParticipantInfo {
+        sid: "PA_x".into(),
+        identity: "x".into(),
+        tracks: vec![track.clone()],
+        data_tracks: vec![data_track.clone()],
+        capabilities: vec![newer],
+        ..Default::default()
+    };
+    let add = proto::AddTrackRequest { r#type: newer, source: newer, layers: vec![layer], ..Default::default() };
+    let messages = [
+        Message::Join(proto::JoinResponse { other_participants: vec![other.clone()], ..Default::default() }),
+        Message::Update(proto::ParticipantUpdate { participants: vec![other] }),
+        Message::TrackPublished(proto::TrackPublishedResponse { cid: "c".into(), track: Some(track) }),
+        Message::PublishDataTrackResponse(proto::PublishDataTrackResponse { info: Some(data_track) }),
+        Message::RequestResponse(proto::RequestResponse {
+            request: Some(proto::request_response::Request::AddTrack(add)),
+            ..Default::default()
+        }),
+    ];
+    for message in messages {
+        let frame = Frame::new(message.clone());
+        let read: proto::SignalResponse = serde_json::from_str(&frame.json()).expect("JSON");
+        assert!(read.message.is_some(), "{message:?} became {}", frame.json());
+        if let Some(Message::TrackPublished(published)) = read.message {
+            let track = published.track.expect("a track");
+            assert_eq!(track.audio_features, [proto::AudioTrackFeature::TfStereo as i32], "what has a name stays");
+        }
+        let binary = proto::SignalResponse::decode(frame.binary()).expect("protobuf");
+        assert_eq!(binary.message, Some(message), "protobuf has it all");
+    }
 }

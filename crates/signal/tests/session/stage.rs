@@ -7,9 +7,10 @@ use livekit_protocol as proto;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tutti_room::{MemberKey, Notice, Subscribe, SubscriptionNumber, Target, TrackNumber};
-use tutti_sdp::SessionDescription;
 use tutti_signal::{Facts, Mode, Output, Placement, Session, Start};
 use tutti_transport::{Fingerprint, TransportCommand, TransportId};
+
+use crate::strict;
 
 /// Unix time of every request, ms.
 pub(crate) const WALL_MS: i64 = 1_700_000_000_123;
@@ -68,38 +69,7 @@ pub(crate) fn said(outputs: &[Output]) -> Vec<Message> {
         Output::Respond(frame) => frame.message().cloned(),
         _ => None,
     });
-    frames.inspect(check).collect()
-}
-
-/// What some client could not bear: the Rust SDK panics, and the Python or Node process with it.
-fn check(message: &Message) {
-    match message {
-        Message::Join(join) => {
-            assert!(join.room.is_some() && join.participant.is_some() && join.ping_interval > 0);
-            let version = &join.server_info.as_ref().expect("server info").version;
-            assert!(version.split('.').map(str::parse::<u32>).all(|number| number.is_ok()), "{version}");
-        }
-        Message::Reconnect(reconnect) => assert!(reconnect.server_info.is_some()),
-        Message::Offer(description) | Message::Answer(description) => {
-            let kind = if matches!(message, Message::Offer(_)) { "offer" } else { "answer" };
-            assert_eq!(description.r#type, kind);
-            let parsed = SessionDescription::parse(&description.sdp).expect("a description that can be read");
-            for section in &parsed.media {
-                let mid = section.mid.as_deref().unwrap_or_default();
-                let sid = description.mid_to_track_id.get(mid);
-                assert_eq!(sid.is_some(), !section.msids.is_empty(), "every section that sends is named: {mid}");
-                for msid in &section.msids {
-                    let parts: Vec<_> = msid.stream.split('|').collect();
-                    assert!(parts.len() == 2 && parts[0].starts_with("PA_") && msid.track.starts_with("TR_"));
-                    assert_eq!(sid, Some(&msid.track));
-                }
-            }
-        }
-        Message::TrackPublished(published) => assert!(published.track.is_some()),
-        // Candidates stand in the descriptions: no candidate can be malformed or come too early.
-        Message::Trickle(trickle) => panic!("{trickle:?}"),
-        _ => {}
-    }
+    frames.inspect(strict::message).collect()
 }
 
 pub(crate) fn joined(start: Start, now: Instant) -> (Session, Vec<Output>) {

@@ -113,7 +113,8 @@ pub(super) struct Answerer {
     pub(super) rules: Rules,
     /// Encodings that it takes.
     pub(super) codecs: Vec<&'static str>,
-    last: Vec<(String, MediaKind)>,
+    /// Name, kind and whether it was rejected, of each section.
+    last: Vec<(String, MediaKind, bool)>,
     version: u64,
 }
 
@@ -126,10 +127,13 @@ impl Answerer {
     pub(super) fn answer(&mut self, offer: &proto::SessionDescription) -> proto::SessionDescription {
         assert_eq!(offer.r#type, "offer");
         let parsed = self.rules.observe(offer);
-        let sections: Vec<_> = parsed.media.iter().map(|s| (s.mid.clone().unwrap(), s.kind.clone())).collect();
-        assert_eq!(&sections[..self.last.len()], &self.last[..], "names and kinds stay in their order");
-        self.last = sections;
+        for (section, (mid, kind, rejected)) in parsed.media.iter().zip(&self.last) {
+            let kept = section.mid.as_ref() == Some(mid) && section.kind == *kind;
+            assert!(kept || *rejected, "names and kinds stay in their order until both sides rejected the section");
+            assert!(!(kept && *rejected) || section.is_rejected(), "what is rejected comes back under another name");
+        }
         let media: Vec<_> = parsed.media.iter().map(|section| self.section(section)).collect();
+        self.last = media.iter().map(|s| (s.mid.clone().unwrap(), s.kind.clone(), s.is_rejected())).collect();
         let living = media.iter().filter(|section| !section.is_rejected()).filter_map(|section| section.mid.clone());
         self.version += 1;
         super::description("answer", &describe(self.version, living.collect(), media.clone()), offer.id)

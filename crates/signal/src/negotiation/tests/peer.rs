@@ -51,6 +51,8 @@ fn versions_decide() {
     assert!(version(Sdk::Rust, "0.7.0", 16).takes_unknown_messages());
     assert!(!version(Sdk::Js, "1.0.0", 5).takes_ice_lite());
     assert!(!version(Sdk::Js, "1.0.0", 3).reuses_sections());
+    assert!(version(Sdk::Python, "1.2.0", 17).recycles_sections() && version(Sdk::Node, "1", 17).recycles_sections());
+    assert!(!version(Sdk::Js, "2.21.0", 17).recycles_sections());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use livekit_protocol as proto;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -81,7 +82,8 @@ impl Wishes {
 fn subscriber_sequences_keep_the_rules() {
     for seed in 0..20 {
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut connection = connection(Role::Subscriber, &plain());
+        let sdk = if seed % 2 == 0 { proto::client_info::Sdk::Js } else { proto::client_info::Sdk::Node };
+        let mut connection = connection(Role::Subscriber, &proto::ClientInfo { sdk: sdk as i32, ..plain() });
         let mut peer = Answerer::new();
         let mut forwarding = Forwarding::default();
         let mut wishes = Wishes { wanted: BTreeSet::new(), next: 0, limit: 12 };

@@ -207,6 +207,11 @@ fn a_free_section_is_used_again_with_another_source() {
     assert_eq!(parsed.media.len(), 4, "the video section is taken, audio gets a new one");
     assert_eq!(third[0].mid, "1");
     assert_eq!(section(&parsed, "1").msids[0].track, "TR_3");
+    assert_eq!(
+        section(&parsed, "1").sources[0].cname.as_ref(),
+        Some(&third[0].cname),
+        "reports name what is described"
+    );
     assert_ne!(third[0].ssrc, first[0].ssrc);
     assert_eq!(third[1].mid, "3");
 }
