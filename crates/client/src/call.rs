@@ -27,6 +27,7 @@ use crate::peer::{DATAGRAM_MAX, Endpoint, Peer, Received, Side};
 use crate::reception::Reception;
 use crate::signalling::{Signalling, dual_target, local_ip, single_target};
 use crate::stamp;
+use crate::strict::Strict;
 
 /// Between two rounds of feedback on what we receive.
 const FEEDBACK_INTERVAL: Duration = Duration::from_millis(100);
@@ -100,6 +101,7 @@ struct Call {
     tracks: Vec<OutgoingTrack>,
     transport_cc: u16,
     reception: Reception,
+    strict: Strict,
     feedback_at: Option<Instant>,
     report_at: Option<Instant>,
     ping: Option<(Duration, Instant)>,
@@ -180,6 +182,7 @@ impl Call {
             tracks,
             transport_cc: rand::random(),
             reception: Reception::new(joined_at),
+            strict: Strict::default(),
             feedback_at: None,
             report_at: None,
             ping: None,
@@ -282,6 +285,7 @@ impl Call {
     }
 
     fn handle_message(&mut self, now: Instant, message: Response, figures: &mut Figures) -> Result<(), ClientError> {
+        self.strict.check(&message)?;
         match message {
             Response::Join(join) => self.handle_join(now, join, figures)?,
             Response::Answer(answer) => self.handle_answer(now, &answer, figures)?,
@@ -423,7 +427,7 @@ impl Call {
                 Some(Received::Rtcp(len)) => {
                     let compound = buffer.get(..len).unwrap_or_default();
                     for packet in rtcp::packets(compound).flatten() {
-                        self.reception.handle_rtcp(now, &packet);
+                        self.reception.handle_rtcp(now, &packet, figures);
                         if let rtcp::Packet::ReceiverReport(_) | rtcp::Packet::TransportFeedback(_) = packet {
                             figures.sent.feedback += 1;
                         }

@@ -85,6 +85,10 @@ pub struct Received {
     pub unknown: u64,
     /// Messages on data channels.
     pub messages: u64,
+    /// Sender reports of known tracks.
+    pub reports: u64,
+    /// Names of clocks that came with them.
+    pub names: u64,
 }
 
 /// What came of one track.

@@ -10,6 +10,7 @@
 //! | `call` | the task that runs it: dialogue, connections, tracks |
 //! | `signalling` | the WebSocket |
 //! | `description` | session descriptions of ours and of the server |
+//! | `strict` | what no server may say |
 //! | `peer` | a UDP socket and its transport |
 //! | `outgoing`, `synthetic`, `stamp` | what is published |
 //! | `reception`, `incoming` | what is received |
@@ -29,6 +30,7 @@ mod peer;
 mod reception;
 mod signalling;
 mod stamp;
+mod strict;
 mod synthetic;
 
 pub use client::{Client, JoinOptions, Mode};

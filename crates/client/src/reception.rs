@@ -140,12 +140,21 @@ impl Reception {
     }
 
     /// Takes one RTCP packet of the server.
-    pub(crate) fn handle_rtcp(&mut self, now: Instant, packet: &rtcp::Packet<'_>) {
-        if let rtcp::Packet::SenderReport(report) = packet
-            && let Some(carried) = self.by_ssrc.get(&report.info.ssrc.0)
-            && let Some(track) = self.tracks.get_mut(carried.track)
-        {
-            track.handle_sender_report(now, report.info.ntp);
+    pub(crate) fn handle_rtcp(&mut self, now: Instant, packet: &rtcp::Packet<'_>, figures: &mut Figures) {
+        match packet {
+            rtcp::Packet::SenderReport(report) => {
+                let carried = self.by_ssrc.get(&report.info.ssrc.0);
+                if let Some(track) = carried.and_then(|carried| self.tracks.get_mut(carried.track)) {
+                    track.handle_sender_report(now, report.info.ntp);
+                    figures.received.reports += 1;
+                }
+            }
+            rtcp::Packet::SourceDescription(names) => {
+                let known = |chunk: &rtcp::Chunk<'_>| self.by_ssrc.contains_key(&chunk.ssrc.0);
+                let named = names.chunks().filter(|chunk| chunk.cname.is_some_and(|name| !name.is_empty()));
+                figures.received.names += named.filter(known).count() as u64;
+            }
+            _ => {}
         }
     }
 

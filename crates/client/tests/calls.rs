@@ -39,6 +39,7 @@ async fn one_publisher_and_three_subscribers(mode: Mode) {
         })
         .await;
         until(client, "frames", |figures| figures.received.frames >= 30).await;
+        until(client, "reports of both tracks", |figures| figures.received.reports >= 2).await;
     }
     assert!(publisher.is_in_call());
     for client in subscribers {
@@ -46,6 +47,7 @@ async fn one_publisher_and_three_subscribers(mode: Mode) {
         outcome.unwrap();
         assert_eq!(figures.received.lost, 0, "{figures:?}");
         assert_eq!(figures.received.unknown, 0, "{figures:?}");
+        assert_eq!(figures.received.names, figures.received.reports, "every report names its clock: {figures:?}");
         let first = figures.first_frame.expect("a key frame came");
         assert!(first > figures.signalled.unwrap(), "{figures:?}");
         assert!(figures.delay.percentile(50.0).is_some_and(|delay| delay < Duration::from_secs(1)));

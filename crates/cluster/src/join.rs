@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tutti_room::Joiner;
 use tutti_signal::{Frame, Mode};
 
+use crate::room_core::SocketNumber;
 use crate::room_task::Input;
 
 /// Makes the access tokens that a client reconnects with (wire brief 1.10). Knows the key and the first token's claims.
@@ -61,15 +62,32 @@ pub enum JoinError {
     /// The room is absent and may not be made.
     #[error("requested room does not exist")]
     RoomNotFound,
+    /// As many participants as it may have are in the room.
+    #[error("room is full")]
+    RoomFull,
     /// The node takes no more rooms or is shutting down.
     #[error("the server is at its limit or shutting down")]
     Unavailable,
+    /// The identity joined or resumed too often lately.
+    #[error("too many joins of this participant, try again later")]
+    TooOften,
     /// A name or value breaks a limit.
     #[error("{0}")]
     Invalid(String),
     /// The room's task is gone; a bug.
     #[error("the room failed")]
     RoomFailed,
+}
+
+/// Why a back end's request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdminRefusal {
+    /// The room is not there.
+    #[error("requested room does not exist")]
+    RoomNotFound,
+    /// The room refused it.
+    #[error(transparent)]
+    Room(#[from] tutti_room::AdminError),
 }
 
 /// What goes to a client's socket.
@@ -104,7 +122,10 @@ impl Attached {
             let _ = queue.try_send(outgoing);
         }
         let (room, _) = mpsc::channel(1);
-        Self { requests: RequestSender { room, member: tutti_room::MemberKey(u32::MAX), socket: 0 }, responses }
+        Self {
+            requests: RequestSender { room, member: tutti_room::MemberKey(u32::MAX), socket: SocketNumber(0) },
+            responses,
+        }
     }
 }
 
@@ -112,7 +133,7 @@ impl Attached {
 pub struct RequestSender {
     pub(crate) room: mpsc::Sender<Input>,
     pub(crate) member: tutti_room::MemberKey,
-    pub(crate) socket: u64,
+    pub(crate) socket: SocketNumber,
 }
 
 /// The room is over; the socket should close.

@@ -9,10 +9,10 @@ use livekit_protocol as proto;
 use proto::leave_request::Action;
 use tokio::sync::{mpsc, oneshot};
 use tutti_media::{MediaConfig, MediaError, MediaEvent, MediaMetrics, MediaPlane};
-use tutti_room::{Room, Settings};
+use tutti_room::{AdminReply, AdminRequest, OverLimit, Room, Settings};
 use tutti_signal::Facts;
 
-use crate::join::{Attached, JoinError, JoinRequest};
+use crate::join::{AdminRefusal, Attached, JoinError, JoinRequest};
 use crate::room_task::{Input, RoomTask, unix_ms};
 
 /// Inputs that may wait for one room. Clients wait for a place; what shards report beyond it is dropped and counted.
@@ -50,6 +50,10 @@ pub struct NodeCounts {
     pub media_events_dropped: u64,
     /// Sockets closed because the client did not read.
     pub slow_sockets: u64,
+    /// Descriptions and tracks of clients that could not be used.
+    pub refused: u64,
+    /// What rooms dropped, put off or refused because somebody was over a limit.
+    pub over_limit: OverLimit,
 }
 
 struct RoomEntry {
@@ -66,6 +70,8 @@ pub(crate) struct Shared {
     participants: AtomicI64,
     room_panics: AtomicU64,
     slow_sockets: AtomicU64,
+    refused: AtomicU64,
+    over_limit: Mutex<OverLimit>,
 }
 
 /// Finds the room that a report of a shard is for.
@@ -111,6 +117,21 @@ impl Shared {
         self.slow_sockets.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A room counted `now` what it had counted `before`.
+    pub(crate) fn count_over_limit(&self, now: OverLimit, before: OverLimit) {
+        if now != before {
+            let mut total = self.over_limit.lock().unwrap_or_else(PoisonError::into_inner);
+            total.joins += now.joins - before.joins;
+            total.requests += now.requests - before.requests;
+            total.updates += now.updates - before.updates;
+            total.data += now.data - before.data;
+        }
+    }
+
     fn rooms(&self) -> MutexGuard<'_, HashMap<String, RoomEntry>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,6 +163,8 @@ impl Node {
             participants: AtomicI64::new(0),
             room_panics: AtomicU64::new(0),
             slow_sockets: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            over_limit: Mutex::default(),
         });
         Ok(Self { shared, config: Arc::new(config), next_key: Arc::new(AtomicU32::new(1)), stopping: Arc::default() })
     }
@@ -172,11 +195,25 @@ impl Node {
         Err(JoinError::RoomFailed)
     }
 
-    /// Whether a join for this room would find or may make one.
+    /// Whether a join would be let in now. Nothing changes.
     ///
     /// # Errors
-    /// [`JoinError::RoomNotFound`] or [`JoinError::Unavailable`].
-    pub fn check_room(&self, name: &str, create: bool) -> Result<(), JoinError> {
+    /// Those of [`Self::join`].
+    pub async fn check(&self, join: JoinRequest) -> Result<(), JoinError> {
+        let inputs = self.shared.rooms().get(&join.room).map(|entry| entry.inputs.clone());
+        if let Some(inputs) = inputs {
+            let (reply, answer) = oneshot::channel();
+            if inputs.send(Input::Check { joiner: Box::new(join.joiner), reply }).await.is_ok()
+                && let Ok(checked) = answer.await
+            {
+                return checked;
+            }
+        }
+        self.check_room(&join.room, join.create)
+    }
+
+    /// Whether a join for this room would find or may make one.
+    fn check_room(&self, name: &str, create: bool) -> Result<(), JoinError> {
         let rooms = self.shared.rooms();
         if rooms.contains_key(name) {
             return Ok(());
@@ -191,39 +228,105 @@ impl Node {
         Ok(())
     }
 
-    /// The way to the room; made if it may be. `None`: there is none, and a resume does not make one.
-    fn room(&self, join: &JoinRequest) -> Result<Option<mpsc::Sender<Input>>, JoinError> {
-        if let Some(entry) = self.shared.rooms().get(&join.room)
-            && !entry.inputs.is_closed()
-        {
-            return Ok(Some(entry.inputs.clone()));
-        }
-        if join.resume.is_some() {
-            return Ok(None);
-        }
-        self.check_room(&join.room, join.create)?;
-        let mut rooms = self.shared.rooms();
-        if let Some(entry) = rooms.get(&join.room)
-            && !entry.inputs.is_closed()
-        {
-            return Ok(Some(entry.inputs.clone()));
-        }
-        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
-        let settings = self.settings(join);
-        let room = Room::new(settings, rand::random(), Instant::now(), unix_ms());
-        let (inputs, queue) = mpsc::channel(ROOM_QUEUE);
-        let task = RoomTask::new(key, join.room.clone(), room, self.shared.clone(), inputs.downgrade());
-        self.shared.router.rooms.write().unwrap_or_else(PoisonError::into_inner).insert(key, inputs.clone());
-        rooms.insert(join.room.clone(), RoomEntry { key, inputs: inputs.clone() });
-        tracing::info!(room = %join.room, "room opened");
-        tokio::spawn(task.run(queue));
-        Ok(Some(inputs))
+    /// Makes a room that waits for its first participant, or finds it as it is.
+    ///
+    /// # Errors
+    /// [`JoinError::Unavailable`], or [`JoinError::RoomFailed`] if the room ended at once.
+    pub async fn create_room(&self, name: &str, config: &proto::RoomConfiguration) -> Result<proto::Room, JoinError> {
+        let (reply, answer) = oneshot::channel();
+        let inputs = self.open(name, true, Some(config))?;
+        inputs.send(Input::View { reply }).await.map_err(|_| JoinError::RoomFailed)?;
+        answer.await.map(|view| view.room).map_err(|_| JoinError::RoomFailed)
     }
 
-    fn settings(&self, join: &JoinRequest) -> Settings {
+    /// The rooms that are open, or those of them that are named, by name.
+    pub async fn rooms(&self, names: &[String]) -> Vec<proto::Room> {
+        let named = |name: &String| names.is_empty() || names.contains(name);
+        let open: Vec<_> = {
+            let rooms = self.shared.rooms();
+            rooms.iter().filter(|(name, _)| named(name)).map(|(_, entry)| entry.inputs.clone()).collect()
+        };
+        // All are asked before the first answers, so that one busy room is waited for once.
+        let mut answers = Vec::new();
+        for inputs in open {
+            let (reply, answer) = oneshot::channel();
+            if inputs.send(Input::View { reply }).await.is_ok() {
+                answers.push(answer);
+            }
+        }
+        let mut found = Vec::new();
+        for answer in answers {
+            found.extend(answer.await.map(|view| view.room));
+        }
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        found
+    }
+
+    /// Everyone in a room, hidden participants included. `None`: no such room.
+    pub async fn participants(&self, room: &str) -> Option<Vec<proto::ParticipantInfo>> {
+        let (reply, answer) = oneshot::channel();
+        self.open_room(room)?.send(Input::View { reply }).await.ok()?;
+        answer.await.ok().map(|view| view.participants)
+    }
+
+    /// Does to a room what a back end asks.
+    ///
+    /// # Errors
+    /// See [`AdminRefusal`].
+    pub async fn administer(&self, room: &str, request: AdminRequest) -> Result<AdminReply, AdminRefusal> {
+        let (reply, answer) = oneshot::channel();
+        let inputs = self.open_room(room).ok_or(AdminRefusal::RoomNotFound)?;
+        inputs.send(Input::Admin { request, reply }).await.map_err(|_| AdminRefusal::RoomNotFound)?;
+        Ok(answer.await.map_err(|_| AdminRefusal::RoomNotFound)??)
+    }
+
+    /// The way to a room that is there.
+    fn open_room(&self, name: &str) -> Option<mpsc::Sender<Input>> {
+        let rooms = self.shared.rooms();
+        rooms.get(name).map(|entry| entry.inputs.clone()).filter(|inputs| !inputs.is_closed())
+    }
+
+    /// The way to the room of a join; made if it may be. `None`: there is none, and a resume does not make one.
+    fn room(&self, join: &JoinRequest) -> Result<Option<mpsc::Sender<Input>>, JoinError> {
+        if join.resume.is_some() {
+            return Ok(self.open_room(&join.room));
+        }
+        self.open(&join.room, join.create, join.room_config.as_ref()).map(Some)
+    }
+
+    /// The way to the room of this name; made if it may be.
+    fn open(
+        &self,
+        name: &str,
+        create: bool,
+        config: Option<&proto::RoomConfiguration>,
+    ) -> Result<mpsc::Sender<Input>, JoinError> {
+        if let Some(inputs) = self.open_room(name) {
+            return Ok(inputs);
+        }
+        self.check_room(name, create)?;
+        let mut rooms = self.shared.rooms();
+        if let Some(entry) = rooms.get(name)
+            && !entry.inputs.is_closed()
+        {
+            return Ok(entry.inputs.clone());
+        }
+        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
+        let settings = self.settings(name, config);
+        let room = Room::new(settings, rand::random(), Instant::now(), unix_ms());
+        let (inputs, queue) = mpsc::channel(ROOM_QUEUE);
+        let task = RoomTask::new(key, name.to_owned(), room, self.shared.clone(), inputs.downgrade());
+        self.shared.router.rooms.write().unwrap_or_else(PoisonError::into_inner).insert(key, inputs.clone());
+        rooms.insert(name.to_owned(), RoomEntry { key, inputs: inputs.clone() });
+        tracing::info!(room = %name, "room opened");
+        tokio::spawn(task.run(queue));
+        Ok(inputs)
+    }
+
+    fn settings(&self, name: &str, config: Option<&proto::RoomConfiguration>) -> Settings {
         let mut settings = self.config.room.clone();
-        settings.name.clone_from(&join.room);
-        if let Some(config) = &join.room_config {
+        name.clone_into(&mut settings.name);
+        if let Some(config) = config {
             if config.empty_timeout > 0 {
                 settings.empty_timeout = Duration::from_secs(config.empty_timeout.into());
             }
@@ -249,6 +352,8 @@ impl Node {
             room_panics: self.shared.room_panics.load(Ordering::Relaxed),
             media_events_dropped: self.shared.router.dropped.load(Ordering::Relaxed),
             slow_sockets: self.shared.slow_sockets.load(Ordering::Relaxed),
+            refused: self.shared.refused.load(Ordering::Relaxed),
+            over_limit: *self.shared.over_limit.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 

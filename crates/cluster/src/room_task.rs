@@ -1,32 +1,26 @@
-//! The task that owns one room: the room itself, every member's dialogue and the way to every member's socket.
+//! The task that runs one room: its queue, its clock, its clients' sockets and the way to the media plane.
 //!
-//! One input is handled at a time and everything that follows from it is done before the next: the room's outputs go
-//! to the dialogues, theirs to the room, the sockets and the media plane, until all are silent. Nothing here waits for
-//! a client: a socket whose queue is full is closed.
+//! Decides nothing about the room; that is [`RoomCore`]'s. Nothing here waits for a client: a socket whose queue is full
+//! is closed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use livekit_protocol as proto;
-use proto::leave_request::Action;
 use proto::signal_response::Message;
 use tokio::sync::{mpsc, oneshot};
-use tutti_forward::{ForwardEvent, LegQuality};
 use tutti_media::{MediaCommand, MediaEvent};
-use tutti_room::{
-    AdminRequest, Leg, MemberKey, Notice, Output as Said, Request, Room, RoomEvent, SubscriptionNumber, TrackNumber,
-};
-use tutti_signal::{Frame, Output, Placement, Session, Start};
+use tutti_room::{AdminError, AdminReply, AdminRequest, Joiner, MemberKey, OverLimit, Room, RoomEvent};
+use tutti_signal::{Frame, Placement};
 
 use crate::join::{Attached, JoinError, JoinRequest, Outgoing, RequestSender, TokenIssuer};
 use crate::node::Shared;
+use crate::room_core::{Refusal, RoomCore, RoomInput, RoomOutput, RoomStart, SocketNumber};
 
 /// Messages that may wait for one socket. A client that lets more pile up is disconnected and may resume.
 const SOCKET_QUEUE: usize = 1024;
-/// Identities of one room remembered for joining over TCP.
-const TCP_ONLY_MAX: usize = 1024;
 /// Inputs handled before descriptions are exchanged, so that a burst of joins is one negotiation.
 const INPUTS_PER_ROUND: usize = 64;
 
@@ -34,67 +28,72 @@ const INPUTS_PER_ROUND: usize = 64;
 pub(crate) enum Input {
     /// Someone joins or resumes.
     Join { request: Box<JoinRequest>, reply: oneshot::Sender<Result<Attached, JoinError>> },
+    /// Someone would like to know whether it could join.
+    Check { joiner: Box<Joiner>, reply: oneshot::Sender<Result<(), JoinError>> },
+    /// A back end would like to know who is there.
+    View { reply: oneshot::Sender<View> },
+    /// A back end asks something.
+    Admin { request: AdminRequest, reply: oneshot::Sender<Result<AdminReply, AdminError>> },
     /// A client asks something over its socket.
-    Request { member: MemberKey, socket: u64, request: Box<proto::SignalRequest> },
+    Request { member: MemberKey, socket: SocketNumber, request: Box<proto::SignalRequest> },
     /// A client's socket is gone.
-    SocketGone { member: MemberKey, socket: u64 },
+    SocketGone { member: MemberKey, socket: SocketNumber },
     /// A shard reported something.
     Media(MediaEvent),
     /// The node stops: everyone is told to come again.
     Shutdown,
 }
 
-struct Member {
-    session: Session,
-    issuer: Arc<dyn TokenIssuer>,
-    socket: Option<Socket>,
-    shard: u16,
-    deadline: Option<Instant>,
+/// A room as it is in one moment.
+pub(crate) struct View {
+    pub(crate) room: proto::Room,
+    pub(crate) participants: Vec<proto::ParticipantInfo>,
 }
 
+/// The room's end of one socket.
 struct Socket {
-    number: u64,
+    /// Whose it is; unknown until the room says.
+    member: Option<MemberKey>,
     queue: mpsc::Sender<Outgoing>,
+    issuer: Arc<dyn TokenIssuer>,
 }
 
 /// One room while it lives.
 pub(crate) struct RoomTask {
     key: u32,
     name: String,
-    room: Room,
+    core: RoomCore,
     node: Arc<Shared>,
     own: mpsc::WeakSender<Input>,
-    members: BTreeMap<MemberKey, Member>,
-    publishers: BTreeMap<TrackNumber, MemberKey>,
-    subscribers: BTreeMap<SubscriptionNumber, MemberKey>,
-    deadlines: BTreeSet<(Instant, MemberKey)>,
-    touched: BTreeSet<MemberKey>,
+    sockets: BTreeMap<SocketNumber, Socket>,
+    sockets_made: u64,
+    /// Sockets that could not take a message, until the room was told.
+    gone: Vec<(MemberKey, SocketNumber)>,
     commands: Vec<MediaCommand>,
-    /// Identities that asked for TCP in this room, for their next join.
-    tcp_only: BTreeSet<String>,
-    sif_trailer: Vec<u8>,
-    sockets: u64,
+    /// Members that the node counted.
+    counted: usize,
+    /// What the node counted of limits that were met.
+    counted_over_limit: OverLimit,
     over: bool,
 }
 
 impl RoomTask {
     /// A room named `name`. `own` is the way to this task, for the clients that join.
     pub(crate) fn new(key: u32, name: String, room: Room, node: Arc<Shared>, own: mpsc::WeakSender<Input>) -> Self {
+        let sif_trailer = rand::random::<[u8; 16]>().to_vec();
+        let core = RoomCore::new(RoomStart { key, room, facts: node.facts.clone(), sif_trailer });
         Self {
             key,
             name,
-            room,
+            core,
             node,
             own,
-            members: BTreeMap::new(),
-            publishers: BTreeMap::new(),
-            subscribers: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-            touched: BTreeSet::new(),
+            sockets: BTreeMap::new(),
+            sockets_made: 0,
+            gone: Vec::new(),
             commands: Vec::new(),
-            tcp_only: BTreeSet::new(),
-            sif_trailer: rand::random::<[u8; 16]>().to_vec(),
-            sockets: 0,
+            counted: 0,
+            counted_over_limit: OverLimit::default(),
             over: false,
         }
     }
@@ -102,8 +101,7 @@ impl RoomTask {
     /// Runs until the room is over. A panic ends this room only: its clients are told to come again.
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
         while !self.over {
-            let deadline = self.deadline();
-            let input = match deadline {
+            let input = match self.core.poll_timeout() {
                 Some(deadline) => tokio::time::timeout_at(deadline.into(), inputs.recv()).await.ok(),
                 None => Some(inputs.recv().await),
             };
@@ -124,7 +122,8 @@ impl RoomTask {
             if round.is_err() {
                 tracing::error!(room = %self.name, "room failed; its clients are told to reconnect");
                 self.node.count_panic();
-                self.abandon();
+                self.core.abandon();
+                self.carry_out();
             }
             for command in self.commands.drain(..) {
                 // A transport that is gone already, or a media plane that stops, needs no command.
@@ -133,387 +132,176 @@ impl RoomTask {
                 }
             }
         }
+        self.node.participants_changed(-(self.counted as i64));
         self.node.forget(self.key, &self.name);
         // Whoever still waits in the queue is answered by dropping it: the node makes a new room for them.
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        let members = self.deadlines.first().map(|(at, _)| *at);
-        [self.room.poll_timeout(), members].into_iter().flatten().min()
-    }
-
     fn round(&mut self, batch: Vec<Input>) {
         let now = Instant::now();
-        while let Some(&(at, key)) = self.deadlines.first()
-            && at <= now
-        {
-            self.deadlines.pop_first();
-            if let Some(member) = self.members.get_mut(&key) {
-                member.deadline = None;
-                member.session.handle_timeout(now);
-                self.touched.insert(key);
-            }
-        }
-        if self.room.poll_timeout().is_some_and(|at| at <= now) {
-            self.room.handle_timeout(now);
-        }
-        self.settle(now);
+        self.core.handle_timeout(now);
+        self.carry_out();
         for input in batch {
+            if self.over {
+                // As for whoever still waits in the queue.
+                return;
+            }
             self.handle(now, input);
             self.settle(now);
         }
-        let mut flushed = BTreeSet::new();
-        while let Some(key) = self.touched.pop_first() {
-            flushed.insert(key);
-            if let Some(member) = self.members.get_mut(&key) {
-                member.session.flush();
-                self.drain_session(now, key);
-                self.drain_room(now);
-            }
-        }
-        for key in flushed {
-            self.schedule(key);
-        }
-    }
-
-    fn schedule(&mut self, key: MemberKey) {
-        let Some(member) = self.members.get_mut(&key) else { return };
-        let deadline = member.session.poll_timeout();
-        if member.deadline != deadline {
-            if let Some(old) = member.deadline {
-                self.deadlines.remove(&(old, key));
-            }
-            if let Some(new) = deadline {
-                self.deadlines.insert((new, key));
-            }
-            member.deadline = deadline;
+        self.core.flush(now);
+        self.carry_out();
+        while !self.gone.is_empty() {
+            self.settle(now);
+            self.core.flush(now);
+            self.carry_out();
         }
     }
 
     fn handle(&mut self, now: Instant, input: Input) {
-        match input {
+        let input = match input {
             Input::Join { request, reply } => {
-                let attached =
-                    if request.resume.is_some() { self.resume(now, *request) } else { self.join(now, *request) };
-                // A caller that went away drops its end: its `RequestSender` reports the socket as gone.
-                let _ = reply.send(attached);
-            }
-            Input::Request { member, socket, request } => {
-                if let Some(held) = self.current(member, socket) {
-                    held.session.handle_request(now, unix_ms(), *request);
-                    self.touched.insert(member);
+                let attached = self.join(now, *request);
+                self.carry_out();
+                // A caller that went away drops its end: its `RequestSender` reports the socket as gone. A room that is
+                // over drops ours: the node makes another one.
+                if let Some(attached) = attached {
+                    let _ = reply.send(attached);
                 }
+                return;
             }
+            Input::Check { joiner, reply } => {
+                let answer = match self.core.check(&joiner) {
+                    Err(Refusal::Error(error)) => Err(error),
+                    // A join would make another room.
+                    Ok(()) | Err(Refusal::Over | Refusal::Leave { .. }) => Ok(()),
+                };
+                let _ = reply.send(answer);
+                return;
+            }
+            Input::View { reply } => {
+                let room = self.core.room();
+                let _ = reply.send(View { room: room.info(), participants: room.participants() });
+                return;
+            }
+            Input::Admin { request, reply } => {
+                let answer = self.core.administer(now, request);
+                self.carry_out();
+                let _ = reply.send(answer);
+                return;
+            }
+            Input::Request { member, socket, request } => RoomInput::Request { member, socket, request },
             Input::SocketGone { member, socket } => {
-                if let Some(held) = self.current(member, socket) {
-                    held.socket = None;
-                    held.session.handle_socket_gone();
-                    self.touched.insert(member);
-                }
+                self.sockets.remove(&socket);
+                RoomInput::SocketGone { member, socket }
             }
-            Input::Media(event) => self.media(now, event),
-            Input::Shutdown => {
-                // A room that is over already has told everyone.
-                let _ = self.room.admin(now, AdminRequest::Shutdown);
-            }
-        }
-    }
-
-    /// The member, if `socket` is the one it speaks over.
-    fn current(&mut self, member: MemberKey, socket: u64) -> Option<&mut Member> {
-        self.members.get_mut(&member).filter(|held| held.socket.as_ref().is_some_and(|s| s.number == socket))
-    }
-
-    fn join(&mut self, now: Instant, request: JoinRequest) -> Result<Attached, JoinError> {
-        let client = request.joiner.client.clone();
-        let permission = request.joiner.permission.clone();
-        let identity = request.joiner.identity.clone();
-        let key = match self.room.join(now, request.joiner) {
-            Ok(key) => key,
-            Err(tutti_room::JoinError::Full { .. }) => {
-                return Ok(Attached::refused(proto::DisconnectReason::JoinFailure, Action::Disconnect));
-            }
-            Err(error) => return Err(JoinError::Invalid(error.to_string())),
+            Input::Media(event) => RoomInput::Media(event),
+            Input::Shutdown => RoomInput::Shutdown,
         };
-        let info = self.room.member_info(key).ok_or(JoinError::RoomFailed)?;
-        let placed = self.node.media.place(self.key, self.members.len());
-        let placement = Placement {
-            shard: placed.shard,
-            candidates: placed.candidates,
-            fingerprint: self.node.media.fingerprint(),
-        };
-        let session = Session::new(
-            self.node.facts.clone(),
-            Start {
-                room: self.key,
-                member: key,
-                mode: request.mode,
-                protocol: request.protocol,
-                client,
-                can_subscribe: permission.can_subscribe,
-                can_publish: permission.can_publish,
-                disable_ice_lite: request.disable_ice_lite,
-                tcp_only: self.tcp_only.contains(&identity),
-                placement,
-                sif_trailer: self.sif_trailer.clone(),
-                seed: rand::random(),
-            },
-        );
-        let (socket, attached) = self.socket(key)?;
-        let mut member =
-            Member { session, issuer: request.issuer, socket: Some(socket), shard: placed.shard, deadline: None };
-        tracing::info!(room = %self.name, participant = %info.sid, %identity, mode = ?request.mode, "joined");
-        member.session.begin(now, self.room.info(), info, self.room.others(key));
-        self.members.insert(key, member);
-        self.node.participants_changed(1);
-        self.touched.insert(key);
-        self.settle(now);
-        for add_track in request.add_tracks {
-            self.ask(now, key, proto::signal_request::Message::AddTrack(add_track));
-        }
-        if let Some(offer) = request.publisher_offer {
-            self.embedded_offer(now, key, offer);
-        }
-        Ok(attached)
+        self.core.handle(now, unix_ms(), input);
     }
 
-    fn embedded_offer(&mut self, now: Instant, key: MemberKey, offer: proto::SessionDescription) {
-        if let Some(member) = self.members.get_mut(&key) {
-            member.session.handle_embedded_offer(now, offer);
-            self.touched.insert(key);
-            self.settle(now);
-        }
-    }
-
-    fn ask(&mut self, now: Instant, key: MemberKey, message: proto::signal_request::Message) {
-        if let Some(member) = self.members.get_mut(&key) {
-            member.session.handle_request(now, unix_ms(), proto::SignalRequest { message: Some(message) });
-            self.touched.insert(key);
-            self.settle(now);
-        }
-    }
-
-    fn resume(&mut self, now: Instant, request: JoinRequest) -> Result<Attached, JoinError> {
-        let sid = request.resume.map(|resume| resume.sid).unwrap_or_default();
-        let key = self.room.find(&request.joiner.identity).filter(|key| {
-            let same = self.room.member_info(*key).is_some_and(|info| sid.is_empty() || info.sid == sid);
-            same && self.members.get(key).is_some_and(|member| !member.session.ended())
-        });
-        let Some(key) = key else {
-            return Ok(Attached::refused(proto::DisconnectReason::StateMismatch, Action::Reconnect));
-        };
-        let (socket, attached) = self.socket(key)?;
-        let last = self.room.last_reliable_sequence(key);
-        if let Some(member) = self.members.get_mut(&key) {
-            if let Some(old) = member.socket.replace(socket) {
-                let _ = old.queue.try_send(Outgoing::Close);
-            }
-            member.issuer = request.issuer;
-            member.session.resume(now, last);
-            tracing::info!(room = %self.name, participant = %sid, identity = %request.joiner.identity, "resumed");
-        }
-        self.touched.insert(key);
-        self.settle(now);
-        if let Some(offer) = request.publisher_offer {
-            self.embedded_offer(now, key, offer);
-        }
-        if let Some(state) = request.sync_state {
-            self.ask(now, key, proto::signal_request::Message::SyncState(state));
-        }
-        Ok(attached)
-    }
-
-    fn socket(&mut self, member: MemberKey) -> Result<(Socket, Attached), JoinError> {
-        let room = self.own.upgrade().ok_or(JoinError::Unavailable)?;
-        self.sockets += 1;
+    /// `None`: the room is over.
+    fn join(&mut self, now: Instant, request: JoinRequest) -> Option<Result<Attached, JoinError>> {
+        let Some(room) = self.own.upgrade() else { return Some(Err(JoinError::Unavailable)) };
+        self.sockets_made += 1;
+        let socket = SocketNumber(self.sockets_made);
         let (queue, responses) = mpsc::channel(SOCKET_QUEUE);
-        let requests = RequestSender { room, member, socket: self.sockets };
-        Ok((Socket { number: self.sockets, queue }, Attached { requests, responses }))
-    }
-
-    fn media(&mut self, now: Instant, event: MediaEvent) {
-        match event {
-            MediaEvent::Transport { id, event } => {
-                let key = tutti_signal::member_of(id);
-                if let Some(member) = self.members.get_mut(&key) {
-                    member.session.handle_transport(now, id, event);
-                    self.touched.insert(key);
-                }
-            }
-            MediaEvent::Forward(event) => self.forwarded(now, event),
-        }
-    }
-
-    fn forwarded(&mut self, now: Instant, event: ForwardEvent) {
-        let request = match event {
-            ForwardEvent::Speaker { track, level, active } => {
-                let track = TrackNumber(track.0 as u32);
-                (self.publishers.get(&track), Request::Speaker { track, level, active })
-            }
-            ForwardEvent::Upstream { track, quality, layers } => {
-                let track = TrackNumber(track.0 as u32);
-                (self.publishers.get(&track), Request::Upstream(track, leg(&quality, layers)))
-            }
-            ForwardEvent::Downstream { subscription, quality, spatial } => {
-                let subscription = SubscriptionNumber(subscription.0 as u32);
-                let layers = spatial.map_or(0, |layer| 1_u8.checked_shl(layer.into()).unwrap_or(0));
-                (self.subscribers.get(&subscription), Request::Downstream(subscription, leg(&quality, layers)))
-            }
-            ForwardEvent::CodecMismatch { subscription } => {
-                let subscription = SubscriptionNumber(subscription.0 as u32);
-                let why = proto::SubscriptionError::SeCodecUnsupported;
-                (self.subscribers.get(&subscription), Request::SubscriptionFailed(subscription, why))
-            }
-            ForwardEvent::TrackStarted { .. } => return,
+        self.sockets.insert(socket, Socket { member: None, queue, issuer: request.issuer.clone() });
+        let outcome = if request.resume.is_some() {
+            self.core.resume(now, unix_ms(), request, socket)
+        } else {
+            let placed = self.node.media.place(self.key, self.core.member_count());
+            let fingerprint = self.node.media.fingerprint();
+            let placement = Placement { shard: placed.shard, candidates: placed.candidates, fingerprint };
+            self.core.join(now, unix_ms(), request, socket, placement, rand::random())
         };
-        if let (Some(&member), request) = request {
-            self.room.handle(now, member, request);
+        match outcome {
+            Ok(member) => {
+                if let Some(socket) = self.sockets.get_mut(&socket) {
+                    socket.member = Some(member);
+                }
+                Some(Ok(Attached { requests: RequestSender { room, member, socket }, responses }))
+            }
+            Err(refusal) => {
+                self.sockets.remove(&socket);
+                match refusal {
+                    Refusal::Leave { reason, action } => Some(Ok(Attached::refused(reason, action))),
+                    Refusal::Error(error) => Some(Err(error)),
+                    Refusal::Over => None,
+                }
+            }
         }
     }
 
-    /// Passes everything on until the room and all touched dialogues are silent.
+    /// Carries out what the room says, and tells it of the sockets that failed, until neither is left.
     fn settle(&mut self, now: Instant) {
-        self.drain_room(now);
-        for key in self.touched.iter().copied().collect::<Vec<_>>() {
-            self.drain_session(now, key);
-            self.drain_room(now);
+        self.carry_out();
+        while let Some((member, socket)) = self.gone.pop() {
+            self.core.handle(now, unix_ms(), RoomInput::SocketGone { member, socket });
+            self.carry_out();
         }
     }
 
-    fn drain_room(&mut self, now: Instant) {
-        while let Some(said) = self.room.poll_output() {
-            match said {
-                Said::Notify { to, notice } => self.notify(now, &to, notice),
-                Said::Data { to, delivery, payload } => {
-                    for key in to {
-                        if let Some(member) = self.members.get_mut(&key) {
-                            member.session.send_data(now, delivery, payload.clone());
-                            self.drain_session(now, key);
-                        }
-                    }
-                }
-                Said::DataTrackPacket { to, payload } => {
-                    if let Some(member) = self.members.get_mut(&to) {
-                        member.session.send_data_track(payload);
-                        self.drain_session(now, to);
-                    }
-                }
-                Said::Event(event) => self.event(&event),
-                Said::Closed => self.over = true,
-            }
-        }
-    }
-
-    fn notify(&mut self, now: Instant, to: &[MemberKey], notice: Notice) {
-        match notice {
-            Notice::Send(message) => {
-                let frame = Arc::new(Frame::new(*message));
-                for key in to {
-                    if let Some(member) = self.members.get_mut(key) {
-                        member.session.pass_on(&frame);
-                        self.touched.insert(*key);
-                        self.drain_session(now, *key);
-                    }
-                }
-            }
-            notice => {
-                for key in to {
-                    match &notice {
-                        Notice::TrackAccepted { track, .. } => {
-                            self.publishers.insert(*track, *key);
-                        }
-                        Notice::TrackRemoved { track, .. } => {
-                            self.publishers.remove(track);
-                        }
-                        Notice::Subscribe(subscribe) => {
-                            self.subscribers.insert(subscribe.subscription, *key);
-                        }
-                        Notice::Unsubscribe(subscription) => {
-                            self.subscribers.remove(subscription);
-                        }
-                        _ => {}
-                    }
-                    if let Some(member) = self.members.get_mut(key) {
-                        member.session.handle_notice(now, notice.clone());
-                        self.touched.insert(*key);
-                        self.drain_session(now, *key);
-                    }
-                }
-            }
-        }
-    }
-
-    fn drain_session(&mut self, now: Instant, key: MemberKey) {
-        loop {
-            let Some(member) = self.members.get_mut(&key) else { return };
-            let Some(output) = member.session.poll_output() else { return };
+    fn carry_out(&mut self) {
+        // Before anybody hears of it.
+        self.count();
+        while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Respond(frame) => self.respond(key, frame),
-                Output::RefreshToken => {
-                    let token = self.room.member_info(key).and_then(|info| member.issuer.refresh(&info));
-                    if let Some(token) = token {
-                        self.respond(key, Arc::new(Frame::new(Message::RefreshToken(token))));
+                RoomOutput::Send { socket, frame } => self.send(socket, frame),
+                RoomOutput::RefreshToken { socket, participant } => {
+                    let issuer = self.sockets.get(&socket).map(|socket| socket.issuer.clone());
+                    if let Some(token) = issuer.and_then(|issuer| issuer.refresh(&participant)) {
+                        self.send(socket, Arc::new(Frame::new(Message::RefreshToken(token))));
                     }
                 }
-                Output::Room(request) => {
-                    if let Request::Unpublish(track) = &request {
-                        self.publishers.remove(track);
-                    }
-                    self.room.handle(now, key, request);
-                }
-                Output::Transport(id, command) => {
-                    let shard = member.shard;
-                    self.commands.push(MediaCommand::Transport { shard, id, command });
-                }
-                Output::Forward(transport, command) => self.commands.push(MediaCommand::Forward { transport, command }),
-                Output::PreferTcp(tcp) => self.prefer_tcp(key, tcp),
-                Output::CloseSocket => {
-                    if let Some(socket) = member.socket.take() {
+                RoomOutput::Close(socket) => {
+                    if let Some(socket) = self.sockets.remove(&socket) {
                         let _ = socket.queue.try_send(Outgoing::Close);
                     }
                 }
-                Output::Refused { what, why } => {
-                    tracing::warn!(room = %self.name, member = key.0, what, %why, "refused");
-                }
-                Output::Ended => self.remove(key),
+                RoomOutput::Media(command) => self.commands.push(command),
+                RoomOutput::Over => self.over = true,
+                output => self.log(&output),
             }
         }
     }
 
-    fn prefer_tcp(&mut self, key: MemberKey, tcp: bool) {
-        let Some(info) = self.room.member_info(key) else { return };
-        if !tcp {
-            self.tcp_only.remove(&info.identity);
-        } else if self.tcp_only.len() < TCP_ONLY_MAX {
-            self.tcp_only.insert(info.identity);
+    fn send(&mut self, number: SocketNumber, frame: Arc<Frame>) {
+        let Some(socket) = self.sockets.get(&number) else { return };
+        let Err(error) = socket.queue.try_send(Outgoing::Message(frame)) else { return };
+        let Some(Socket { member, .. }) = self.sockets.remove(&number) else { return };
+        let member = member.map(|member| member.0);
+        if matches!(error, mpsc::error::TrySendError::Full(_)) {
+            tracing::warn!(room = %self.name, member, "client reads too slowly; its socket is closed");
+            self.node.count_slow_socket();
+        } else {
+            // It left or comes again over another socket, and this is on its way to the room.
+            tracing::debug!(room = %self.name, member, "client closed its socket");
         }
+        // A socket without a member is of a join under way: its `RequestSender` will report it.
+        self.gone.extend(member.map(|member| (MemberKey(member), number)));
     }
 
-    fn respond(&mut self, key: MemberKey, frame: Arc<Frame>) {
-        let Some(member) = self.members.get_mut(&key) else { return };
-        let Some(socket) = &member.socket else { return };
-        if let Err(error) = socket.queue.try_send(Outgoing::Message(frame)) {
-            if matches!(error, mpsc::error::TrySendError::Full(_)) {
-                tracing::warn!(room = %self.name, member = key.0, "client reads too slowly; its socket is closed");
-                self.node.count_slow_socket();
+    fn log(&self, output: &RoomOutput) {
+        let room = &self.name;
+        match output {
+            RoomOutput::Joined { sid, identity, mode } => {
+                tracing::info!(%room, participant = %sid, %identity, ?mode, "joined");
             }
-            member.socket = None;
-            member.session.handle_socket_gone();
-            self.touched.insert(key);
+            RoomOutput::Resumed { sid, identity } => {
+                tracing::info!(%room, participant = %sid, %identity, "resumed");
+            }
+            RoomOutput::Refused { member, what, why } => {
+                self.node.count_refused();
+                tracing::warn!(%room, member = member.0, what, %why, "refused");
+            }
+            RoomOutput::Event(event) => self.log_event(event),
+            _ => {}
         }
     }
 
-    fn remove(&mut self, key: MemberKey) {
-        let Some(member) = self.members.remove(&key) else { return };
-        if let Some(deadline) = member.deadline {
-            self.deadlines.remove(&(deadline, key));
-        }
-        self.publishers.retain(|_, publisher| *publisher != key);
-        self.subscribers.retain(|_, subscriber| *subscriber != key);
-        self.node.participants_changed(-1);
-    }
-
-    fn event(&self, event: &RoomEvent) {
+    fn log_event(&self, event: &RoomEvent) {
         let room = &self.name;
         match event {
             RoomEvent::ParticipantJoined(who) => tracing::info!(%room, participant = %who.sid, "active"),
@@ -532,43 +320,13 @@ impl RoomTask {
         }
     }
 
-    /// After a panic the room's state cannot be trusted: everyone is told to join anew, every transport is closed.
-    fn abandon(&mut self) {
-        self.over = true;
-        let leave = proto::LeaveRequest {
-            can_reconnect: true,
-            reason: proto::DisconnectReason::StateMismatch as i32,
-            action: Action::Reconnect as i32,
-            regions: None,
-        };
-        let frame = Arc::new(Frame::new(Message::Leave(leave)));
-        self.commands.clear();
-        for (key, member) in std::mem::take(&mut self.members) {
-            if let Some(socket) = member.socket {
-                let _ = socket.queue.try_send(Outgoing::Message(frame.clone()));
-                let _ = socket.queue.try_send(Outgoing::Close);
-            }
-            for id in tutti_signal::transports_of(self.key, key) {
-                let command = tutti_transport::TransportCommand::Close;
-                self.commands.push(MediaCommand::Transport { shard: member.shard, id, command });
-            }
-            self.node.participants_changed(-1);
-        }
-    }
-}
-
-fn leg(quality: &LegQuality, layers: u8) -> Leg {
-    let seconds = f64::from(quality.window_ms.max(1)) / 1000.0;
-    Leg {
-        loss: if quality.packets_expected == 0 {
-            0.0
-        } else {
-            (quality.packets_lost as f32 / quality.packets_expected as f32).clamp(0.0, 1.0)
-        },
-        jitter_ms: quality.jitter_ms,
-        rtt_ms: quality.rtt_ms,
-        bitrate: (quality.bytes as f64 * 8.0 / seconds) as u64,
-        layers,
+    /// Tells the node how many members there are, and how often limits were met.
+    fn count(&mut self) {
+        let members = self.core.member_count();
+        self.node.participants_changed(members as i64 - self.counted as i64);
+        self.counted = members;
+        let over_limit = self.core.room().over_limit();
+        self.node.count_over_limit(over_limit, std::mem::replace(&mut self.counted_over_limit, over_limit));
     }
 }
 

@@ -137,13 +137,14 @@ async fn members_of_a_room_see_each_other_and_get_their_tokens() {
 async fn what_cannot_be_joined_is_refused_by_name() {
     let node = node(Settings { max_participants: 1, ..Settings::default() });
     let (_ann, _) = joined(&node, "a", "ann").await;
-    let mut full = node.join(request("a", "bob")).await.expect("a refusal is a message");
-    let refusal = leave(&next(&mut full).await.expect("a reason")).expect("Leave comes first");
-    assert_eq!((refusal.reason(), refusal.action()), (proto::DisconnectReason::JoinFailure, Action::Disconnect));
-    assert!(next(&mut full).await.is_none(), "and the socket closes");
+    assert!(matches!(node.join(request("a", "bob")).await, Err(JoinError::RoomFull)));
+    assert_eq!(node.check(request("a", "bob")).await, Err(JoinError::RoomFull));
+    assert_eq!(node.check(request("a", "ann")).await, Ok(()), "it has its place");
+    assert_eq!(node.check(request("b", "bob")).await, Ok(()));
     assert!(matches!(node.join(request("b", "")).await, Err(JoinError::Invalid(_))));
     let (_bob, _) = joined(&node, "b", "bob").await;
     assert!(matches!(node.join(request("c", "x")).await, Err(JoinError::Unavailable)), "two rooms at most");
+    assert_eq!(node.check(request("c", "x")).await, Err(JoinError::Unavailable));
 }
 
 #[tokio::test]
@@ -156,7 +157,8 @@ async fn a_resume_of_an_unknown_session_is_told_to_join_anew_and_makes_no_room()
     assert_eq!(node.counts().rooms, 0);
     let (_ann, _) = joined(&node, "r", "ann").await;
     let mut other = node.join(JoinRequest { resume, ..request("r", "ann") }).await.unwrap();
-    assert!(leave(&next(&mut other).await.unwrap()).is_some(), "another session of the same identity is not hers");
+    let told = leave(&next(&mut other).await.unwrap()).expect("another session of the same identity is not hers");
+    assert_eq!((told.reason(), told.action()), (proto::DisconnectReason::StateMismatch, Action::Reconnect));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! | [`routes`] | which path is answered by what; CORS; the tolerance towards odd paths |
 //! | [`join`] | from an HTTP request to a checked join: token, parameters, rights, limits, in order |
 //! | [`socket`] | a joined client's WebSocket: frames in, frames out, limits, keep-alive, close |
+//! | [`door`] | places for connections: at the door, and inside |
 //! | [`demo`] | the embedded demo page |
 //! | [`dev_token`] | tokens for the asking, in development mode only |
 //! | [`metrics`] | every metric, by name |
@@ -14,6 +15,9 @@
 
 mod demo;
 mod dev_token;
+mod door;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod join;
 mod metrics;
 mod query;
@@ -21,13 +25,18 @@ mod routes;
 mod serve;
 mod socket;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tutti_cluster::Node;
+use tutti_limit::{Allowance, Rate};
 use tutti_room::Limits;
 use tutti_token::Keys;
 
 pub use serve::{ServeError, listen, serve};
+
+/// Refused joins that are logged. Anybody can have any number of them refused.
+const REFUSALS_LOGGED: Rate = Rate::new(10, 100);
 
 /// What the front door is opened with.
 #[derive(Debug, Clone)]
@@ -40,8 +49,10 @@ pub struct Settings {
     pub demo: bool,
     /// Answer on `/metrics`.
     pub metrics: bool,
-    /// TCP connections at a time; further ones wait in the system's queue.
+    /// Clients that are in at a time; further ones are refused. Connections that have not joined have places of their own.
     pub connections_max: usize,
+    /// What else is answered at this door: the server API.
+    pub api: axum::Router,
     /// What names and metadata may not exceed.
     pub limits: Limits,
     /// Longest room name, bytes.
@@ -59,6 +70,8 @@ struct Inner {
     keys: Arc<Keys>,
     metrics: metrics::Metrics,
     sockets: socket::OpenSockets,
+    door: door::Door,
+    refusals_logged: Mutex<Allowance>,
 }
 
 impl Gateway {
@@ -66,7 +79,17 @@ impl Gateway {
     pub fn new(node: Node, settings: Settings) -> Self {
         let keys = Arc::new(settings.keys.clone());
         let sockets = socket::OpenSockets::default();
-        let metrics = metrics::Metrics::new(node.clone(), sockets.clone());
-        Self(Arc::new(Inner { node, settings, keys, metrics, sockets }))
+        let door = door::Door::new(settings.connections_max);
+        let metrics = metrics::Metrics::new(node.clone(), sockets.clone(), door.clone());
+        Self(Arc::new(Inner { node, settings, keys, metrics, sockets, door, refusals_logged: Mutex::default() }))
+    }
+}
+
+impl Inner {
+    /// Whether one more refusal may be logged now.
+    fn may_log(&self, now: Instant) -> bool {
+        // Nothing that can panic runs under this lock.
+        let mut logged = self.refusals_logged.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.take(now, REFUSALS_LOGGED, 1)
     }
 }

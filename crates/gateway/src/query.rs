@@ -2,6 +2,9 @@
 
 use percent_encoding::percent_decode_str;
 
+/// Parameters that are read: clients send thirty at most, and a request line holds tens of thousands of empty ones.
+const PARAMETERS_MAX: usize = 100;
+
 /// The parameters of a request, decoded. Never shown: a token may be among them.
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -9,7 +12,7 @@ impl Query {
     /// Reads a raw query string. There is no wrong one: what is not a valid escape stands for itself, a name without
     /// a value has an empty one.
     pub(crate) fn parse(raw: &str) -> Self {
-        let pairs = raw.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let pairs = raw.split('&').filter(|pair| !pair.is_empty()).take(PARAMETERS_MAX).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(name), decode(value))
         });
@@ -42,6 +45,13 @@ fn decode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::Query;
+
+    #[test]
+    fn only_so_many_are_read() {
+        let many = "a&".repeat(super::PARAMETERS_MAX - 1);
+        assert_eq!(Query::parse(&format!("{many}b=1&c=2")).get("b"), "1");
+        assert_eq!(Query::parse(&format!("{many}b=1&c=2")).get("c"), "");
+    }
 
     #[test]
     fn values() {

@@ -1,9 +1,8 @@
 //! Which path is answered by what (wire brief 1.1); CORS; the tolerance towards odd paths.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::Extension;
 use axum::Router;
@@ -14,10 +13,10 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use tokio::sync::OwnedSemaphorePermit;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
-use tutti_cluster::JoinRequest;
+use tutti_cluster::{JoinError, JoinRequest};
 
+use crate::door::Visitor;
 use crate::join::{Call, Refusal, Version, admit};
 use crate::query::Query;
 use crate::{Gateway, Inner, demo, dev_token, metrics, socket};
@@ -25,16 +24,7 @@ use crate::{Gateway, Inner, demo, dev_token, metrics, socket};
 /// How long a browser may remember what a preflight said.
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
 
-/// The TCP connection that a request came over.
-#[derive(Clone)]
-pub(crate) struct Connection {
-    /// Address of the other end.
-    pub(crate) address: IpAddr,
-    /// Its place among the connections allowed; kept as long as the connection is used.
-    pub(crate) place: Arc<OwnedSemaphorePermit>,
-}
-
-/// All routes of a gateway. Requests carry a [`Connection`] and go through [`tidy`] first.
+/// All routes of a gateway. Requests carry their [`Visitor`] and go through [`tidy`] first.
 pub(crate) fn router(gateway: &Gateway) -> Router {
     let settings = &gateway.0.settings;
     let mut router = Router::new()
@@ -57,7 +47,7 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
         .allow_methods([Method::OPTIONS, Method::HEAD, Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .max_age(CORS_MAX_AGE);
-    router.layer(cors).with_state(gateway.0.clone())
+    router.with_state(gateway.0.clone()).merge(settings.api.clone()).layer(cors)
 }
 
 /// Rewrites the path of a request where a client or a proxy wrote it oddly, before it is routed.
@@ -102,23 +92,25 @@ async fn scrape(State(inner): State<Arc<Inner>>) -> Response {
 
 async fn validate_v0(
     State(inner): State<Arc<Inner>>,
-    Extension(connection): Extension<Connection>,
+    Extension(visitor): Extension<Arc<Visitor>>,
     request: Request,
 ) -> Response {
-    validate(&inner, &connection, Version::V0, request)
+    validate(&inner, &visitor, Version::V0, request).await
 }
 
 async fn validate_v1(
     State(inner): State<Arc<Inner>>,
-    Extension(connection): Extension<Connection>,
+    Extension(visitor): Extension<Arc<Visitor>>,
     request: Request,
 ) -> Response {
-    validate(&inner, &connection, Version::V1, request)
+    validate(&inner, &visitor, Version::V1, request).await
 }
 
-fn validate(inner: &Inner, connection: &Connection, version: Version, request: Request) -> Response {
-    let answer = check(inner, connection, version, true, request.uri(), request.headers())
-        .and_then(|join| Ok(inner.node.check_room(&join.room, join.create)?));
+async fn validate(inner: &Inner, visitor: &Visitor, version: Version, request: Request) -> Response {
+    let answer = match check(inner, visitor, version, true, request.uri(), request.headers()) {
+        Ok(join) => inner.node.check(join).await.map_err(Refusal::from),
+        Err(refusal) => Err(refusal),
+    };
     inner.metrics.validation(answer.as_ref().map_or_else(Refusal::result, |()| "ok"));
     match answer {
         Ok(()) => "success".into_response(),
@@ -128,26 +120,26 @@ fn validate(inner: &Inner, connection: &Connection, version: Version, request: R
 
 async fn join_v0(
     State(inner): State<Arc<Inner>>,
-    Extension(connection): Extension<Connection>,
+    Extension(visitor): Extension<Arc<Visitor>>,
     upgrade: Result<WebSocketUpgrade, Rejection>,
     request: Request,
 ) -> Response {
-    join(inner, connection, Version::V0, upgrade, request).await
+    join(inner, visitor, Version::V0, upgrade, request).await
 }
 
 async fn join_v1(
     State(inner): State<Arc<Inner>>,
-    Extension(connection): Extension<Connection>,
+    Extension(visitor): Extension<Arc<Visitor>>,
     upgrade: Result<WebSocketUpgrade, Rejection>,
     request: Request,
 ) -> Response {
-    join(inner, connection, Version::V1, upgrade, request).await
+    join(inner, visitor, Version::V1, upgrade, request).await
 }
 
 /// Joins first and upgrades then, so that a refusal is an HTTP answer.
 async fn join(
     inner: Arc<Inner>,
-    connection: Connection,
+    visitor: Arc<Visitor>,
     version: Version,
     upgrade: Result<WebSocketUpgrade, Rejection>,
     request: Request,
@@ -161,27 +153,35 @@ async fn join(
         }
         Err(rejection) => return rejection.into_response(),
     };
-    let checked = check(&inner, &connection, version, false, request.uri(), request.headers());
+    let checked = check(&inner, &visitor, version, false, request.uri(), request.headers());
     let joined = match checked {
-        Ok(join) => {
-            let (room, identity) = (join.room.clone(), join.joiner.identity.clone());
-            inner.node.join(join).await.map(|attached| (attached, room, identity)).map_err(Refusal::from)
-        }
+        Ok(join) => match visitor.reserve() {
+            Some(place) => {
+                let (room, identity) = (join.room.clone(), join.joiner.identity.clone());
+                let attached = inner.node.join(join).await;
+                attached.map(|attached| (attached, room, identity, place)).map_err(Refusal::from)
+            }
+            None => Err(JoinError::Unavailable.into()),
+        },
         Err(refusal) => Err(refusal),
     };
     inner.metrics.join(joined.as_ref().map_or_else(Refusal::result, |_| "ok"));
     match joined {
-        Ok((attached, room, identity)) => {
+        Ok((attached, room, identity, place)) => {
+            visitor.leave();
             let open = inner.sockets.open();
             // Above the limit, so that it is noticed here and told in words.
             let bytes_max = 2 * socket::MESSAGE_BYTES_MAX;
             upgrade.max_message_size(bytes_max).max_frame_size(bytes_max).on_upgrade(async move |websocket| {
-                let _kept = (open, connection.place);
+                let _kept = (open, place);
                 socket::run(websocket, attached, room, identity, &inner.metrics).await;
             })
         }
         Err(refusal) => {
-            tracing::info!(address = %connection.address, %refusal, "join refused");
+            // All are counted; the log is not for strangers to fill.
+            if inner.may_log(Instant::now()) {
+                tracing::info!(address = %visitor.address(), %refusal, "join refused");
+            }
             refusal.into_response()
         }
     }
@@ -190,7 +190,7 @@ async fn join(
 /// All checks but whether the room is there.
 fn check(
     inner: &Inner,
-    connection: &Connection,
+    visitor: &Visitor,
     version: Version,
     strict: bool,
     uri: &Uri,
@@ -202,7 +202,7 @@ fn check(
         query: Query::parse(uri.query().unwrap_or_default()),
         authorization: text(headers, &header::AUTHORIZATION)?,
         user_agent: text(headers, &header::USER_AGENT).ok().flatten().unwrap_or_default(),
-        address: connection.address,
+        address: visitor.address(),
     };
     admit(&call, &inner.keys, &inner.settings, SystemTime::now())
 }

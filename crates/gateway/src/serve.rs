@@ -16,13 +16,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
 use crate::Gateway;
-use crate::routes::{self, Connection};
+use crate::door::Visitor;
+use crate::routes;
 
 /// A connection that does not finish a request's head within this time is closed; so is an idle one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -91,11 +92,10 @@ fn lacks_ipv6(error: &io::Error) -> bool {
 /// Serves until `stop` ends. Then: no new connections, `Leave` to every client, sockets closed, connections ended.
 pub async fn serve(gateway: Gateway, listeners: Vec<TcpListener>, stop: impl Future<Output = ()>) {
     let router = routes::router(&gateway);
-    let places = Arc::new(Semaphore::new(gateway.0.settings.connections_max.clamp(1, Semaphore::MAX_PERMITS)));
     let (ending, ended) = watch::channel(false);
     let mut doors = JoinSet::new();
     for listener in listeners {
-        doors.spawn(accept(listener, router.clone(), places.clone(), ended.clone()));
+        doors.spawn(accept(listener, gateway.clone(), router.clone(), ended.clone()));
     }
     drop(ended);
     stop.await;
@@ -109,13 +109,12 @@ pub async fn serve(gateway: Gateway, listeners: Vec<TcpListener>, stop: impl Fut
     let _ = timeout(STOP_GRACE, ending.closed()).await;
 }
 
-async fn accept(listener: TcpListener, router: Router, places: Arc<Semaphore>, ended: watch::Receiver<bool>) {
+async fn accept(listener: TcpListener, gateway: Gateway, router: Router, ended: watch::Receiver<bool>) {
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, address)) => {
-                let connection = Connection { address: address.ip(), place: Arc::new(place) };
-                tokio::spawn(converse(stream, connection, router.clone(), ended.clone()));
+                let (visitor, must_go) = gateway.0.door.enter(address.ip());
+                tokio::spawn(converse(stream, Arc::new(visitor), must_go, router.clone(), ended.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -126,12 +125,18 @@ async fn accept(listener: TcpListener, router: Router, places: Arc<Semaphore>, e
 }
 
 /// One connection, until it is closed or upgraded.
-async fn converse(stream: TcpStream, connection: Connection, router: Router, mut ended: watch::Receiver<bool>) {
+async fn converse(
+    stream: TcpStream,
+    visitor: Arc<Visitor>,
+    must_go: oneshot::Receiver<()>,
+    router: Router,
+    mut ended: watch::Receiver<bool>,
+) {
     // Signalling is small messages that someone waits for.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = routes::tidy(request).map(Body::new);
-        request.extensions_mut().insert(connection.clone());
+        request.extensions_mut().insert(visitor.clone());
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
     });
@@ -143,6 +148,7 @@ async fn converse(stream: TcpStream, connection: Connection, router: Router, mut
     let mut served = pin!(served);
     let outcome = tokio::select! {
         outcome = served.as_mut() => outcome,
+        Ok(()) = must_go => return,
         () = async { let _ = ended.wait_for(|ended| *ended).await; } => {
             served.as_mut().graceful_shutdown();
             served.await

@@ -48,7 +48,9 @@ async fn run_until_stopped(config: &Config) -> Result<(), Box<dyn Error>> {
         node_config.media.advertised = discover::addresses(&config.rtc.discover_ip).await?;
     }
     let node = Node::start(node_config)?;
-    let gateway = Gateway::new(node, settings(config));
+    let api = tutti_api::Settings { keys: config.keys(), room_name_bytes: config.limits.room_name_bytes };
+    let api = tutti_api::router(node.clone(), api);
+    let gateway = Gateway::new(node, settings(config, api));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "started");
     announce(config, &addresses);
     serve(gateway, listeners, stop.requested()).await;
@@ -79,13 +81,14 @@ fn announce(config: &Config, addresses: &[SocketAddr]) {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, api: axum::Router) -> Settings {
     Settings {
         keys: config.keys(),
         dev_key: config.dev.then(|| DEV_KEY.to_owned()),
         demo: config.http.demo,
         metrics: config.http.metrics,
         connections_max: config.http.connections_max,
+        api,
         limits: limits(config),
         room_name_bytes: config.limits.room_name_bytes,
     }

@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+use tutti_client::{Client, Endpoint, JoinOptions, Mode, ServerUrl, TrackPlan};
+
 /// The program, with nothing of the caller's environment that it would read.
 fn tutti(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tutti"));
@@ -75,6 +77,31 @@ fn development_mode_is_one_command() {
         assert!(log.contains("started") && log.contains("stopped"), "{log}");
         assert!(!log.contains("never-logged"), "{log}");
     }
+}
+
+/// The headless client ends its call at any message that the strictest SDK could not bear.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_strictest_client_bears_what_the_program_says() {
+    let server = Server::start();
+    let url = ServerUrl::parse(&format!("ws://127.0.0.1:{}", server.port)).expect("an address");
+    let keys = tutti_token::Keys::one("devkey", tutti_token::Secret::new("secret"));
+    let endpoint = Endpoint::new().expect("a certificate");
+    for (room, mode) in [("single", Mode::Single), ("dual", Mode::Dual)] {
+        let join = async |identity: &str, publish: Vec<TrackPlan>| {
+            let claims = tutti_token::Claims::join(room, identity);
+            let token = keys.sign("devkey", &claims, std::time::SystemTime::now(), tutti_token::TTL_DEFAULT);
+            let options = JoinOptions::new(url.clone(), token.expect("key is known"));
+            Client::join(&endpoint, JoinOptions { mode, publish, ..options }).await.expect("joined")
+        };
+        let video = TrackPlan::Video { kbps: 300, simulcast: true };
+        let speaker = join("ada", vec![TrackPlan::Audio, video]).await;
+        let listener = join("bea", Vec::new()).await;
+        listener.until(|figures| figures.tracks.len() == 2 && figures.received.frames > 3).await.expect("media");
+        for client in [listener, speaker] {
+            client.leave().await.1.expect("nothing else ended the call");
+        }
+    }
+    server.stop("-TERM");
 }
 
 #[test]

@@ -54,6 +54,7 @@ impl Server {
             dev_key: None,
             demo: false,
             metrics: false,
+            api: axum::Router::new(),
             connections_max: 1000,
             limits: Limits::default(),
             room_name_bytes: 256,

@@ -74,8 +74,11 @@ impl Refusal {
             | Self::Token(_)
             | Self::RoomConfig
             | Self::PermissionDenied => StatusCode::UNAUTHORIZED,
+            // No client tries again by itself on this one, and all show the sentence.
+            Self::Node(JoinError::RoomFull) => StatusCode::FORBIDDEN,
             Self::Node(JoinError::RoomNotFound) => StatusCode::NOT_FOUND,
             Self::Node(JoinError::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Node(JoinError::TooOften) => StatusCode::TOO_MANY_REQUESTS,
             Self::Node(JoinError::RoomFailed) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Node(JoinError::Invalid(_))
             | Self::IdentityEmpty
@@ -101,8 +104,10 @@ impl Refusal {
         match self.status() {
             StatusCode::UNAUTHORIZED => "unauthorized",
             StatusCode::BAD_REQUEST => "invalid",
+            StatusCode::FORBIDDEN => "room_full",
             StatusCode::NOT_FOUND => "room_not_found",
             StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            StatusCode::TOO_MANY_REQUESTS => "too_often",
             _ => "failed",
         }
     }

@@ -15,6 +15,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tutti_cluster::Node;
 
+use crate::door::Door;
 use crate::socket::OpenSockets;
 
 /// `Content-Type` of the text that [`Metrics::text`] gives.
@@ -47,7 +48,7 @@ struct CloseLabels {
 }
 
 impl Metrics {
-    pub(crate) fn new(node: Node, sockets: OpenSockets) -> Self {
+    pub(crate) fn new(node: Node, sockets: OpenSockets, door: Door) -> Self {
         let mut registry = Registry::with_prefix("tutti");
         let joins = Family::default();
         registry.register("joins", "Joins and resumes by result", joins.clone());
@@ -57,7 +58,7 @@ impl Metrics {
         registry.register("signal_messages", "Signalling messages by kind", messages.clone());
         let closes = Family::default();
         registry.register("signal_closes", "Signalling sockets closed, by reason", closes.clone());
-        registry.register_collector(Box::new(node::NodeCollector::new(node, sockets)));
+        registry.register_collector(Box::new(node::NodeCollector::new(node, sockets, door)));
         Self { registry, joins, validations, messages, closes }
     }
 

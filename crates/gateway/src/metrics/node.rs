@@ -10,19 +10,21 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use tutti_cluster::Node;
 use tutti_media::ShardMetrics;
 
+use crate::door::Door;
 use crate::socket::OpenSockets;
 
 /// Those of a shard's numbers that go up and down; the others only go up.
-const SHARD_GAUGES: [&str; 5] = ["transports", "tracks", "replicas", "subscriptions", "tcp_connections"];
+const SHARD_GAUGES: [&str; 6] = ["transports", "half_open", "tracks", "replicas", "subscriptions", "tcp_connections"];
 
 pub(super) struct NodeCollector {
     node: Node,
     sockets: OpenSockets,
+    door: Door,
 }
 
 impl NodeCollector {
-    pub(super) fn new(node: Node, sockets: OpenSockets) -> Self {
-        Self { node, sockets }
+    pub(super) fn new(node: Node, sockets: OpenSockets, door: Door) -> Self {
+        Self { node, sockets, door }
     }
 }
 
@@ -38,11 +40,26 @@ impl Collector for NodeCollector {
         gauge(&mut encoder, "rooms", "Rooms open", counts.rooms)?;
         gauge(&mut encoder, "participants", "Participants in all rooms", counts.participants)?;
         gauge(&mut encoder, "signal_sockets", "Signalling sockets open", self.sockets.count() as u64)?;
+        let (at_the_door, shown_out) = self.door.counts();
+        gauge(&mut encoder, "http_connections", "Connections that have not joined", at_the_door as u64)?;
+        let help = "Connections that had not joined and were closed to make room for others";
+        counter(&mut encoder, "http_connections_closed", help, shown_out)?;
         counter(&mut encoder, "room_panics", "Rooms that ended by a fault of the server", counts.room_panics)?;
         let help = "Reports of shards that a room was too busy to take";
         counter(&mut encoder, "media_events_dropped", help, counts.media_events_dropped)?;
         let help = "Signalling sockets closed because the client did not read";
         counter(&mut encoder, "slow_sockets", help, counts.slow_sockets)?;
+        let help = "Descriptions and tracks of clients that could not be used";
+        counter(&mut encoder, "signal_refused", help, counts.refused)?;
+        let over = counts.over_limit;
+        let help = "Joins and resumes refused because the identity comes too often";
+        counter(&mut encoder, "limit_joins", help, over.joins)?;
+        let help = "Requests refused because of a limit on tracks, wishes, permissions or texts";
+        counter(&mut encoder, "limit_requests", help, over.requests)?;
+        let help = "Changes of participants that were told later, together with what followed";
+        counter(&mut encoder, "limit_updates", help, over.updates)?;
+        let help = "Data messages dropped because their sender has everybody get too many";
+        counter(&mut encoder, "limit_data", help, over.data)?;
 
         let media = self.node.media_metrics();
         let tcp = media.tcp;

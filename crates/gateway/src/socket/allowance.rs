@@ -1,74 +1,59 @@
-//! How much a client may say: a bucket that fills steadily and empties with each message. Generous: the busiest honest
-//! client (hundreds of tracks at once) stays far below it.
+//! How much a client may say: a steady rate with a burst, from which each message takes what it costs. Generous: the
+//! busiest honest client (hundreds of tracks at once) stays far below it.
 
-use std::time::Instant;
+use livekit_protocol as proto;
+use proto::signal_request::Message as Request;
+use tutti_limit::Rate;
 
-/// What a bucket holds when it is full.
-const BURST: f64 = 4000.0;
-/// What flows in, per second.
-const PER_SECOND: f64 = 400.0;
+/// Units a second, and at once after a quiet time.
+pub(super) const RATE: Rate = Rate::new(400, 4000);
 /// A message costs one, and one more for each of these, bytes.
 const BYTES_PER_UNIT: usize = 4096;
+/// And one more for each of these tracks that it names.
+const TRACKS_PER_UNIT: usize = 16;
 
-/// One client's bucket.
-#[derive(Debug)]
-pub(super) struct Allowance {
-    level: f64,
-    at: Instant,
+/// What a message of `bytes` costs before it is read.
+pub(super) fn cost_of_bytes(bytes: usize) -> u32 {
+    u32::try_from(1 + bytes / BYTES_PER_UNIT).unwrap_or(u32::MAX)
 }
 
-impl Allowance {
-    /// A full bucket.
-    pub(super) fn new(now: Instant) -> Self {
-        Self { level: BURST, at: now }
-    }
-
-    /// Takes out what a message of `bytes` costs; `false` if there is not enough.
-    pub(super) fn take(&mut self, now: Instant, bytes: usize) -> bool {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.at = now;
-        self.level = (self.level + passed * PER_SECOND).min(BURST);
-        let cost = 1.0 + (bytes / BYTES_PER_UNIT) as f64;
-        if cost > self.level {
-            return false;
+/// What it costs on top, by what it makes the server do: for every track of the room, or for everybody in it.
+pub(super) fn cost_of(message: &Request) -> u32 {
+    let tracks = |count: usize| u32::try_from(count / TRACKS_PER_UNIT).unwrap_or(u32::MAX);
+    match message {
+        Request::Offer(_) | Request::Answer(_) | Request::UpdateMetadata(_) => 8,
+        Request::SyncState(_) | Request::Simulate(_) => 16,
+        Request::SubscriptionPermission(permission) => {
+            let named = permission.track_permissions.iter().map(|entry| 1 + entry.track_sids.len()).sum();
+            tracks(named).saturating_add(15)
         }
-        self.level -= cost;
-        true
+        Request::Subscription(update) => {
+            let listed = update.participant_tracks.iter().map(|entry| entry.track_sids.len()).sum::<usize>();
+            tracks(update.track_sids.len() + listed)
+        }
+        Request::TrackSetting(settings) => tracks(settings.track_sids.len()),
+        Request::UpdateDataSubscription(update) => tracks(update.updates.len()),
+        Request::Mute(_) | Request::UpdateAudioTrack(_) | Request::UpdateVideoTrack(_) => 3,
+        _ => 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    fn takes(allowance: &mut Allowance, now: Instant, bytes: usize) -> usize {
-        (0..100_000).take_while(|_| allowance.take(now, bytes)).count()
-    }
-
     #[test]
-    fn a_burst_then_a_steady_rate() {
-        let start = Instant::now();
-        let mut allowance = Allowance::new(start);
-        assert_eq!(takes(&mut allowance, start, 100), BURST as usize);
-        let later = start + Duration::from_secs(2);
-        assert_eq!(takes(&mut allowance, later, 100), 2 * PER_SECOND as usize);
-        assert_eq!(takes(&mut allowance, later, 100), 0);
-        assert_eq!(takes(&mut allowance, later + Duration::from_secs(3600), 100), BURST as usize);
-    }
-
-    #[test]
-    fn large_messages_cost_more() {
-        let start = Instant::now();
-        assert_eq!(takes(&mut Allowance::new(start), start, 2 << 20), 4000 / 513);
-    }
-
-    #[test]
-    fn an_earlier_time_gives_nothing() {
-        let start = Instant::now() + Duration::from_secs(60);
-        let mut allowance = Allowance::new(start);
-        takes(&mut allowance, start, 0);
-        assert!(!allowance.take(start - Duration::from_secs(30), 0));
+    fn bytes_and_tracks_cost() {
+        assert_eq!([0, 4095, 4096, 2 << 20].map(cost_of_bytes), [1, 1, 2, 513]);
+        let wish = |count: usize| {
+            let track_sids = vec!["TR_x".to_owned(); count];
+            let track_settings = proto::UpdateTrackSettings { track_sids: track_sids.clone(), ..Default::default() };
+            let listed = proto::ParticipantTracks { track_sids: track_sids.clone(), ..Default::default() };
+            let subscription =
+                proto::UpdateSubscription { track_sids, participant_tracks: vec![listed], ..Default::default() };
+            [cost_of(&Request::Subscription(subscription)), cost_of(&Request::TrackSetting(track_settings))]
+        };
+        assert_eq!([wish(1), wish(16), wish(1000)], [[0, 0], [2, 1], [125, 62]]);
+        assert_eq!(cost_of(&Request::Ping(1)), 0);
     }
 }

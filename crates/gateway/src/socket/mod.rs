@@ -13,17 +13,17 @@ mod open;
 
 use std::time::Duration;
 
-use allowance::Allowance;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use encoding::Encoding;
 use futures_util::SinkExt as _;
 use livekit_protocol as proto;
 use proto::signal_response::Message as Response;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tutti_cluster::{Attached, Outgoing};
+use tutti_limit::Allowance;
 use tutti_signal::Frame;
 
+pub(crate) use encoding::Encoding;
 pub(crate) use open::OpenSockets;
 
 use crate::metrics::Metrics;
@@ -115,7 +115,7 @@ pub(crate) async fn run(mut socket: WebSocket, attached: Attached, room: String,
 async fn pump(socket: &mut WebSocket, attached: Attached, metrics: &Metrics) -> End {
     let Attached { requests, mut responses } = attached;
     let mut encoding = Encoding::default();
-    let mut allowance = Allowance::new(Instant::now().into_std());
+    let mut allowance = Allowance::default();
     let mut heard = Instant::now();
     let mut ping = interval_at(heard + PING_INTERVAL, PING_INTERVAL);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -141,13 +141,16 @@ async fn pump(socket: &mut WebSocket, attached: Attached, metrics: &Metrics) -> 
                 if bytes > MESSAGE_BYTES_MAX {
                     return End::TooBig;
                 }
-                if !allowance.take(heard.into_std(), bytes) {
+                if !allowance.take(heard.into_std(), allowance::RATE, allowance::cost_of_bytes(bytes)) {
                     return End::TooMany;
                 }
                 match encoding.read(&message) {
                     Ok(Some(request)) => {
                         if let Some(message) = &request.message {
                             metrics.received(message);
+                            if !allowance.take(heard.into_std(), allowance::RATE, allowance::cost_of(message)) {
+                                return End::TooMany;
+                            }
                         }
                         if requests.send(request).await.is_err() {
                             return End::Detached;

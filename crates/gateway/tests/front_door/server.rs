@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{SinkExt as _, StreamExt as _};
 use livekit_protocol as proto;
 use prost::Message as _;
@@ -55,12 +57,28 @@ pub(crate) fn token(claims: &Claims) -> String {
     keys().sign("devkey", claims, SystemTime::now(), TTL_DEFAULT).expect("key is known")
 }
 
+/// The query that asks for the single mode, as a client of today would.
+pub(crate) fn join_request() -> String {
+    let join = proto::JoinRequest {
+        client_info: Some(proto::ClientInfo { protocol: 17, ..Default::default() }),
+        connection_settings: Some(proto::ConnectionSettings { auto_subscribe: true, ..Default::default() }),
+        ..Default::default()
+    };
+    let wrapper = proto::WrappedJoinRequest { compression: 0, join_request: join.encode_to_vec() };
+    format!("join_request={}", URL_SAFE_NO_PAD.encode(wrapper.encode_to_vec()))
+}
+
 /// A server that makes rooms for whoever joins, with the development endpoint.
 pub(crate) async fn start() -> Server {
     start_with(true, Some("devkey")).await
 }
 
 pub(crate) async fn start_with(auto_create: bool, dev_key: Option<&str>) -> Server {
+    start_for(auto_create, dev_key, 100).await
+}
+
+/// A server that takes `connections_max` clients.
+pub(crate) async fn start_for(auto_create: bool, dev_key: Option<&str>, connections_max: usize) -> Server {
     let node = Node::start(NodeConfig {
         media: MediaConfig {
             bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
@@ -90,7 +108,8 @@ pub(crate) async fn start_with(auto_create: bool, dev_key: Option<&str>) -> Serv
             dev_key: dev_key.map(str::to_owned),
             demo: true,
             metrics: true,
-            connections_max: 100,
+            connections_max,
+            api: axum::Router::new(),
             limits: Limits::default(),
             room_name_bytes: 256,
         },
@@ -134,7 +153,11 @@ impl Server {
             Ok((socket, _)) => Ok(Client(socket)),
             Err(Error::Http(response)) => Err(Answer {
                 status: response.status().as_u16(),
-                headers: Vec::new(),
+                headers: response
+                    .headers()
+                    .iter()
+                    .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                    .collect(),
                 body: String::from_utf8_lossy(response.body().as_deref().unwrap_or_default()).into_owned(),
             }),
             Err(error) => panic!("no answer: {error}"),

@@ -1,8 +1,6 @@
 //! Signalling sockets: how they open, what limits they keep, how they end.
 
-use crate::server::{start, start_with, token};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::server::{join_request, start, token};
 use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_request::Message as Request;
@@ -21,16 +19,6 @@ fn ping(timestamp: i64) -> Request {
     Request::PingReq(proto::Ping { timestamp, rtt: 1 })
 }
 
-fn join_request() -> String {
-    let join = proto::JoinRequest {
-        client_info: Some(proto::ClientInfo { protocol: 17, ..Default::default() }),
-        connection_settings: Some(proto::ConnectionSettings { auto_subscribe: true, ..Default::default() }),
-        ..Default::default()
-    };
-    let wrapper = proto::WrappedJoinRequest { compression: 0, join_request: join.encode_to_vec() };
-    URL_SAFE_NO_PAD.encode(wrapper.encode_to_vec())
-}
-
 #[tokio::test]
 async fn both_versions_begin_with_the_join() {
     let server = start().await;
@@ -43,29 +31,10 @@ async fn both_versions_begin_with_the_join() {
 
     for path in ["/rtc/v1", "//rtc/v1", "/rtc", "/behind/a/proxy/rtc/v1"] {
         let token = token(&Claims::join("stage", path));
-        let target = format!("{path}?access_token={token}&join_request={}", join_request());
+        let target = format!("{path}?access_token={token}&{}", join_request());
         let mut client = server.connect(&target).await.expect("join is let in");
         let Response::Join(join) = client.next().await else { panic!("{path}: not a join") };
         assert!(!join.subscriber_primary, "{path}");
-    }
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn refusals_are_http_answers() {
-    let server = start_with(false, None).await;
-    let stranger = token(&Claims::join("stage", "ada"));
-    let cases = [
-        ("/rtc".to_owned(), 401, "no permissions to access the room"),
-        ("/rtc?access_token=x".to_owned(), 401, "invalid authorization token: token is malformed: not three parts"),
-        (format!("/rtc?access_token={stranger}"), 404, "requested room does not exist"),
-        (format!("/rtc/v1?access_token={stranger}"), 400, "join_request is required"),
-        (format!("/rtc?access_token={}", token(&Claims::join("stage", ""))), 400, "identity cannot be empty"),
-        (format!("/rtc?access_token={}", token(&Claims::join("", "ada"))), 400, "no room name"),
-    ];
-    for (target, status, body) in cases {
-        let answer = server.connect(&target).await.err().expect("join is refused");
-        assert_eq!((answer.status, answer.body.as_str()), (status, body), "{target:.60}");
     }
     server.stop().await;
 }
@@ -198,26 +167,6 @@ async fn clients_of_phones_and_engines_are_let_in_as_they_ask() {
         assert!(matches!(again.next().await, Response::Reconnect(_)), "{form}");
         drop((client, again));
     }
-    server.stop().await;
-}
-
-#[tokio::test]
-async fn a_full_room_is_told_in_the_first_message() {
-    let server = start().await;
-    let config = serde_json::json!({"maxParticipants": 1});
-    let target = |identity: &str| {
-        let mut claims = Claims::join("small", identity);
-        claims.room_config = Some(config.clone());
-        format!("/rtc?protocol=15&sdk=js&access_token={}", token(&claims))
-    };
-    let mut ada = server.connect(&target("ada")).await.expect("join is let in");
-    assert!(matches!(ada.next().await, Response::Join(_)));
-    let mut bea = server.connect(&target("bea")).await.expect("the refusal is a message");
-    let Response::Leave(leave) = bea.next().await else { panic!("not a leave") };
-    assert_eq!(leave.reason(), proto::DisconnectReason::JoinFailure);
-    assert_eq!(leave.action(), proto::leave_request::Action::Disconnect);
-    assert_eq!(bea.closed().await.0, 1000);
-    drop((ada, bea));
     server.stop().await;
 }
 

@@ -23,6 +23,7 @@ fn settings() -> Settings {
         dev_key: None,
         demo: true,
         metrics: true,
+        api: axum::Router::new(),
         connections_max: 10,
         limits: Limits::default(),
         room_name_bytes: 256,

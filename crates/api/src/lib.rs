@@ -1,0 +1,43 @@
+//! The server API: rooms and participants for back ends, as LiveKit's server SDKs and `lk` call it.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`twirp`] | one call of a method: decode, answer, errors by name, in protobuf and JSON |
+//! | [`rights`] | what a token must grant for a method |
+//! | [`rooms`] | `livekit.RoomService` |
+//!
+//! Must not: decide anything about rooms or participants. It checks rights and hands over to the node.
+
+mod rights;
+mod rooms;
+mod twirp;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use tutti_cluster::Node;
+use tutti_token::Keys;
+
+/// Largest request: a data message or metadata at its limit fits several times.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What the API is opened with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// API keys whose tokens are accepted.
+    pub keys: Keys,
+    /// Longest room name, bytes.
+    pub room_name_bytes: usize,
+}
+
+/// What every method sees.
+struct Api {
+    node: Node,
+    settings: Settings,
+}
+
+/// All routes of the API, to be merged into those of the front door.
+pub fn router(node: Node, settings: Settings) -> Router {
+    rooms::routes().layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(Arc::new(Api { node, settings }))
+}

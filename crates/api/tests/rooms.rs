@@ -1,0 +1,165 @@
+//! `livekit.RoomService` without sockets: rights, forms, answers and errors. What it does to participants is tried with
+//! real clients in `tests/e2e/python`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use livekit_protocol as proto;
+use prost::Message as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+use tutti_api::Settings;
+use tutti_cluster::{Node, NodeConfig};
+use tutti_media::MediaConfig;
+use tutti_signal::Facts;
+use tutti_token::{Claims, Keys, Secret, VideoGrants};
+
+fn keys() -> Keys {
+    Keys::one("key", Secret::new("a secret of more than thirty-two bytes"))
+}
+
+fn api() -> Router {
+    let media = MediaConfig {
+        bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        udp_port_base: 0,
+        tcp_port: None,
+        shards: 1,
+        loopback: true,
+        pin: false,
+        ..MediaConfig::default()
+    };
+    let facts = Facts {
+        server_info: proto::ServerInfo::default(),
+        ice_servers: Vec::new(),
+        codecs: Vec::new(),
+        ping_interval_s: 5,
+        ping_timeout_s: 15,
+    };
+    let room = tutti_room::Settings::default();
+    let node = Node::start(NodeConfig { media, facts, room, auto_create: true, rooms_max: 2 }).expect("free ports");
+    tutti_api::router(node, Settings { keys: keys(), room_name_bytes: 16 })
+}
+
+fn token(video: VideoGrants) -> String {
+    let claims = Claims { video, ..Claims::default() };
+    keys().sign("key", &claims, SystemTime::now(), Duration::from_secs(60)).expect("signs")
+}
+
+fn creator() -> String {
+    token(VideoGrants { room_create: true, room_list: true, ..VideoGrants::default() })
+}
+
+fn admin(room: &str) -> String {
+    token(VideoGrants { room_admin: true, room: room.to_owned(), ..VideoGrants::default() })
+}
+
+async fn call(api: &Router, method: &str, token: Option<&str>, kind: &str, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
+    let mut request = Request::post(format!("/twirp/livekit.RoomService/{method}")).header(header::CONTENT_TYPE, kind);
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let response = api.clone().oneshot(request.body(Body::from(body)).expect("a request")).await.expect("an answer");
+    let status = response.status();
+    let answered = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    assert_eq!(answered, if status.is_success() { kind } else { "application/json" }, "errors are JSON, to the letter");
+    (status, to_bytes(response.into_body(), usize::MAX).await.expect("a body").to_vec())
+}
+
+async fn json(api: &Router, method: &str, token: &str, body: Value) -> (u16, Value) {
+    let (status, body) = call(api, method, Some(token), "application/json", body.to_string().into_bytes()).await;
+    (status.as_u16(), serde_json::from_slice(&body).expect("JSON"))
+}
+
+#[tokio::test]
+async fn rooms_are_made_listed_changed_and_ended() {
+    let api = api();
+    let (status, room) =
+        json(&api, "CreateRoom", &creator(), json!({"name": "hall", "emptyTimeout": 60, "metadata": "m"})).await;
+    assert_eq!((status, &room["name"], &room["metadata"]), (200, &json!("hall"), &json!("m")), "{room}");
+    assert_eq!(room["emptyTimeout"], 60);
+    let (_, again) = json(&api, "CreateRoom", &creator(), json!({"name": "hall", "metadata": "other"})).await;
+    assert_eq!((&again["sid"], &again["metadata"]), (&room["sid"], &json!("m")), "it is found as it is");
+    json(&api, "CreateRoom", &creator(), json!({"name": "attic"})).await;
+
+    let names = |rooms: &Value| -> Vec<String> {
+        let rooms = rooms["rooms"].as_array().cloned().unwrap_or_default();
+        rooms.iter().filter_map(|room| room["name"].as_str().map(str::to_owned)).collect()
+    };
+    assert_eq!(names(&json(&api, "ListRooms", &creator(), json!({})).await.1), ["attic", "hall"]);
+    assert_eq!(names(&json(&api, "ListRooms", &creator(), json!({"names": ["hall", "none"]})).await.1), ["hall"]);
+
+    let (status, room) =
+        json(&api, "UpdateRoomMetadata", &admin("hall"), json!({"room": "hall", "metadata": "new"})).await;
+    assert_eq!((status, &room["metadata"]), (200, &json!("new")));
+    let request = proto::ListParticipantsRequest { room: "hall".into() }.encode_to_vec();
+    let (status, body) = call(&api, "ListParticipants", Some(&admin("hall")), "application/protobuf", request).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(proto::ListParticipantsResponse::decode(&*body).expect("protobuf").participants.is_empty());
+
+    assert_eq!(json(&api, "DeleteRoom", &creator(), json!({"room": "hall"})).await, (200, json!({})));
+    let (status, error) = json(&api, "DeleteRoom", &creator(), json!({"room": "nowhere"})).await;
+    assert_eq!((status, &error["code"]), (404, &json!("not_found")));
+}
+
+#[tokio::test]
+async fn rights_are_checked_first() {
+    let api = api();
+    json(&api, "CreateRoom", &creator(), json!({"name": "hall"})).await;
+    let joiner = token(VideoGrants { room_join: true, room: "hall".into(), ..VideoGrants::default() });
+    let methods = [
+        "CreateRoom",
+        "ListRooms",
+        "DeleteRoom",
+        "ListParticipants",
+        "GetParticipant",
+        "RemoveParticipant",
+        "MutePublishedTrack",
+        "UpdateParticipant",
+        "UpdateSubscriptions",
+        "SendData",
+        "UpdateRoomMetadata",
+    ];
+    for method in methods {
+        for token in [&joiner, &admin("cellar"), &admin(""), &"nonsense".to_owned()] {
+            let body = json!({"room": "hall"});
+            let body = if method == "CreateRoom" { json!({"name": "hall"}) } else { body };
+            let body = if method == "ListRooms" { json!({}) } else { body };
+            let (status, error) = json(&api, method, token, body).await;
+            assert_eq!((status, &error["code"]), (401, &json!("unauthenticated")), "{method}");
+        }
+        let (status, _) = call(&api, method, None, "application/protobuf", Vec::new()).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn bad_requests_are_named() {
+    let api = api();
+    let error = |method: &'static str, kind: &'static str, body: &'static str| {
+        let api = api.clone();
+        async move {
+            let (status, body) = call(&api, method, Some(&creator()), kind, body.into()).await;
+            let error: Value = serde_json::from_slice(&body).expect("errors are JSON");
+            (status.as_u16(), error["code"].as_str().unwrap_or_default().to_owned())
+        }
+    };
+    let expected = |status: u16, code: &str| (status, code.to_owned());
+    assert_eq!(error("ListRooms", "application/json", "{").await, expected(400, "malformed"));
+    assert_eq!(error("ListRooms", "application/protobuf", "\u{7}").await, expected(400, "malformed"));
+    assert_eq!(error("ListRooms", "text/plain", "").await, expected(404, "bad_route"));
+    assert_eq!(error("Nothing", "application/json", "{}").await, expected(404, "bad_route"));
+    assert_eq!(error("MoveParticipant", "application/json", "{}").await, expected(501, "unimplemented"));
+    assert_eq!(error("CreateRoom", "application/json", "{}").await, expected(400, "invalid_argument"));
+    let long = r#"{"name": "a name that is far too long"}"#;
+    assert_eq!(error("CreateRoom", "application/json", long).await, expected(400, "invalid_argument"));
+    for name in ["one", "two"] {
+        json(&api, "CreateRoom", &creator(), json!({ "name": name })).await;
+    }
+    let (status, error) = json(&api, "CreateRoom", &creator(), json!({"name": "three"})).await;
+    assert_eq!((status, &error["code"]), (503, &json!("unavailable")), "the node is at its limit");
+    let (status, error) = json(&api, "GetParticipant", &admin("one"), json!({"room": "one", "identity": "ada"})).await;
+    assert_eq!((status, &error["code"]), (404, &json!("not_found")), "{error}");
+}
