@@ -1,0 +1,5 @@
+//! Feeds arbitrary bytes to `tutti_gateway::fuzz::join`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tutti_gateway::fuzz::join(data));

@@ -1,0 +1,5 @@
+//! Feeds arbitrary bytes to `tutti_transport::fuzz::srtp`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tutti_transport::fuzz::srtp(data));
