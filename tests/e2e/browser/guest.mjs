@@ -141,6 +141,15 @@ export class Guest {
       for (const name of /** @type {const} */ (['reconnecting', 'signalReconnecting', 'reconnected', 'disconnected', 'participantConnected', 'participantDisconnected', 'trackUnsubscribed', 'trackSubscribed'])) {
         room.on(name, () => void events.push(name));
       }
+      // A banner may come and go faster than anyone can wait for it.
+      new MutationObserver((changes) => {
+        for (const { addedNodes } of changes) {
+          for (const node of addedNodes) {
+            const banner = node instanceof HTMLElement && node.dataset.banner;
+            if (banner) events.push(`banner ${banner}`);
+          }
+        }
+      }).observe(document.body, { childList: true, subtree: true });
       Object.assign(window, { recorded: events });
     });
   }

@@ -79,8 +79,8 @@ for (const mode of /** @type {const} */ (['single', 'dual'])) {
       test(`${scenario} comes back as a new session`, async () => {
         const sid = await ada.sid();
         await simulate(ada, scenario);
-        await ada.page.locator('[data-banner=reconnecting]').waitFor({ timeout: 30_000 });
         await until('Ada is back', async () => (await ada.events()).includes('reconnected'), 30_000);
+        assert.ok((await ada.events()).includes('banner reconnecting'), 'Ada is told');
         assert.notEqual(await ada.sid(), sid, 'the session is a new one');
         await ada.page.locator('[data-banner=reconnecting]').waitFor({ state: 'detached' });
         await bo.sees('Ada');

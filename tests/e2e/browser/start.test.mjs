@@ -173,6 +173,26 @@ test('a link with a token needs nothing more, and the address forgets the token'
   }
 });
 
+test('a full room is named as such', async () => {
+  const room = newRoom('full');
+  /** @param {string} name */
+  const join = async (name) => {
+    const token = await tokenFor(room, name, { maxParticipants: 1 });
+    const guest = await Guest.open(browser, { demo: demo.url, room, name, fragment: `token=${token}` });
+    await guest.page.getByRole('button', { name: 'Join the call' }).click();
+    return guest;
+  };
+  const ada = await join('Ada');
+  await ada.inCall();
+  const bea = await join('Bea');
+  try {
+    await bea.page.getByRole('alert').getByText('The room is full.').waitFor();
+  } finally {
+    await bea.close();
+    await ada.close();
+  }
+});
+
 test('a server that cannot be reached is named as such', async () => {
   const gone = await serveDemo({ withTokens: true });
   const guest = await Guest.open(browser, { demo: gone.url, room: newRoom('gone'), name: 'Ada' });

@@ -1,6 +1,6 @@
 // @ts-check
 /** Where the server under test is, and tokens for it. */
-import { AccessToken } from 'livekit-server-sdk';
+import { AccessToken, RoomConfiguration, RoomServiceClient } from 'livekit-server-sdk';
 
 export const KEY = process.env.TUTTI_API_KEY ?? 'devkey';
 export const SECRET = process.env.TUTTI_API_SECRET ?? 'secret';
@@ -14,13 +14,17 @@ export const SOCKET_URL = SERVER_URL.replace(/^http/, 'ws');
 /**
  * @param {string} room
  * @param {string} identity
- * @param {{ name?: string, grant?: import('livekit-server-sdk').VideoGrant }} [more]
+ * @param {{ name?: string, grant?: import('livekit-server-sdk').VideoGrant, maxParticipants?: number }} [more]
  */
-export function tokenFor(room, identity, { name = identity, grant = {} } = {}) {
+export function tokenFor(room, identity, { name = identity, grant = {}, maxParticipants = 0 } = {}) {
   const token = new AccessToken(KEY, SECRET, { identity, name, ttl: '1h' });
   token.addGrant({ room, roomJoin: true, canUpdateOwnMetadata: true, ...grant });
+  if (maxParticipants > 0) token.roomConfig = new RoomConfiguration({ maxParticipants });
   return token.toJwt();
 }
+
+/** The server API, as a back end calls it. */
+export const backEnd = () => new RoomServiceClient(SERVER_URL, KEY, SECRET);
 
 let rooms = 0;
 

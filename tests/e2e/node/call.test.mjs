@@ -1,12 +1,13 @@
 // @ts-check
 /** Two programs on `@livekit/rtc-node` in one room. */
-import { DataPacketKind, DisconnectReason, RoomEvent, RpcError, SimulateScenarioKind, TrackKind, dispose } from '@livekit/rtc-node';
+import './quiet.mjs';
+import { DataPacketKind, DisconnectReason, RoomEvent, RpcError, SimulateScenarioKind, TrackKind } from '@livekit/rtc-node';
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { after, afterEach, beforeEach, test } from 'node:test';
-import { newRoom } from '../harness/access.mjs';
+import { afterEach, beforeEach, test } from 'node:test';
+import { backEnd, newRoom } from '../harness/access.mjs';
 import { until } from '../harness/until.mjs';
-import { hears, join, me, meets, next, playTone, sees, showPicture, trackOf } from './people.mjs';
+import { hears, join, leave, me, meets, next, playTone, sees, showPicture, trackOf } from './people.mjs';
 
 /** @type {import('@livekit/rtc-node').Room} */
 let ada;
@@ -20,10 +21,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.allSettled([ada.disconnect(), bo.disconnect()]);
+  await leave(ada, bo);
 });
-
-after(() => dispose());
 
 test('sound and pictures cross', async () => {
   const [tone, other, picture] = [await playTone(ada, 440), await playTone(bo, 1000), await showPicture(ada, 640, 360, 170)];
@@ -96,6 +95,24 @@ test('unpublishing and leaving are told', async () => {
   assert.equal(gone.disconnectReason, DisconnectReason.CLIENT_INITIATED);
 });
 
+test('a back end mutes a track, takes the right to publish and removes', async () => {
+  const room = /** @type {string} */ (ada.name);
+  const tone = await playTone(ada, 440);
+  const { sid } = await trackOf(bo, 'ada', TrackKind.KIND_AUDIO);
+  const muted = next(bo, RoomEvent.TrackMuted);
+  assert.equal((await backEnd().mutePublishedTrack(room, 'ada', /** @type {string} */ (sid), true)).muted, true);
+  assert.equal((await muted)[0].sid, sid);
+  const unpublished = next(bo, RoomEvent.TrackUnpublished);
+  const permission = { canSubscribe: true, canPublish: false, canPublishData: true };
+  assert.equal((await backEnd().updateParticipant(room, 'ada', { permission })).permission?.canPublish, false);
+  assert.equal((await unpublished)[0].sid, sid);
+  const [removed, left] = [next(ada, RoomEvent.Disconnected), next(bo, RoomEvent.ParticipantDisconnected)];
+  await backEnd().removeParticipant(room, 'ada');
+  assert.equal((await removed)[0], DisconnectReason.PARTICIPANT_REMOVED);
+  assert.equal((await left)[0].identity, 'ada');
+  await tone.stop();
+});
+
 test('a lost signal connection resumes in place', async () => {
   const tone = await playTone(ada, 440);
   const track = await trackOf(bo, 'ada', TrackKind.KIND_AUDIO);
@@ -115,6 +132,6 @@ test('eight people enter one room at once', async () => {
   try {
     await until('everyone sees everyone', () => crowd.every((one) => one.remoteParticipants.size === crowd.length - 1), 30_000);
   } finally {
-    await Promise.allSettled(crowd.map((one) => one.disconnect()));
+    await leave(...crowd);
   }
 });

@@ -19,12 +19,21 @@ def new_room(topic: str) -> str:
     return f"{topic}-{os.getpid()}-{stamp}-{next(_rooms)}"
 
 
-def token_for(room: str, identity: str, *, key: str = KEY, secret: str = SECRET, ttl_s: int = 3600, **grants) -> str:
-    return (
+def token_for(
+    room: str,
+    identity: str,
+    *,
+    key: str = KEY,
+    secret: str = SECRET,
+    ttl_s: int = 3600,
+    config: api.RoomConfiguration | None = None,
+    **grants,
+) -> str:
+    token = (
         api.AccessToken(key, secret)
         .with_identity(identity)
         .with_name(identity.capitalize())
         .with_ttl(datetime.timedelta(seconds=ttl_s))
         .with_grants(api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True, **grants))
-        .to_jwt()
     )
+    return (token.with_room_config(config) if config else token).to_jwt()

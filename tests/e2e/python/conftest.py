@@ -1,7 +1,9 @@
 """Fixtures of the suite. Every test that takes ``single`` (directly or through ``pair``) runs in both modes."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -50,3 +52,27 @@ async def acquainted(pair: tuple[Person, Person]) -> tuple[Person, Person]:
     ada, bo = pair
     await ada.meets(bo)
     return ada, bo
+
+
+@pytest.fixture
+def sections(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[int]]]:
+    """How many sections each description of the server had, by connection, as the clients' own log tells."""
+    counts: dict[str, list[int]] = defaultdict(list)
+
+    class Count(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            text = record.getMessage()
+            if "received subscriber offer" in text or "received publisher answer" in text:
+                connection = text.split("a=ice-ufrag:")[1].split("\\r")[0]
+                counts[connection].append(text.count("\\r\\nm="))
+
+    handler, log = Count(), logging.getLogger("livekit")
+    monkeypatch.setenv("LIVEKIT_RTC_DEBUG", "1")
+    level, propagate = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    log.propagate = False  # Thousands of lines that nobody reads.
+    yield counts
+    log.removeHandler(handler)
+    log.setLevel(level)
+    log.propagate = propagate

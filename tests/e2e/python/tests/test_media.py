@@ -4,6 +4,7 @@ import pytest
 from livekit import rtc
 
 from media import Picture, Tone, frames, hears, mean_luma
+from until import until
 
 AUDIO = rtc.TrackKind.KIND_AUDIO
 VIDEO = rtc.TrackKind.KIND_VIDEO
@@ -127,6 +128,31 @@ async def test_subscribing_by_hand(person, room):
     await bo.event("track_unsubscribed")
     publication.set_subscribed(True)
     await hears(await bo.track_of("ada", AUDIO), 440)
+    await tone.stop()
+
+
+async def test_tracks_that_come_and_go_do_not_grow_the_descriptions(person, room, sections):
+    ada = await person("ada").join(room)
+    tone = Tone(440)
+    publication = await tone.publish(ada.room)
+    bo = await person("bo").join(room, auto_subscribe=False)
+    for turn in range(24):
+        if turn % 8 == 7:
+            await ada.me.unpublish_track(publication.sid)
+            await bo.event("track_unpublished", lambda gone, _: gone.sid == publication.sid)
+            await tone.stop()
+            tone = Tone(440 + 100 * turn)
+            publication = await tone.publish(ada.room)
+        seen = await bo.publication_of("ada", AUDIO)
+        seen.set_subscribed(True)
+        track = await bo.track_of("ada", AUDIO)
+        if turn % 8 in (0, 1, 7):
+            await hears(track, tone.hz)
+        seen.set_subscribed(False)
+        await until("bo has no track", lambda: seen.track is None)
+    # Those for data, and what a client brings along or the one in use and the one that is being freed.
+    exchanged = max(sections.values(), key=len)
+    assert len(exchanged) > 24 and max(exchanged) <= (7 if bo.single else 3), exchanged
     await tone.stop()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import aiohttp
 import pytest
 from livekit import api, rtc
 
@@ -113,10 +112,8 @@ async def test_node_failure_brings_the_tracks_back(pair):
 
 
 async def test_server_changes_permission(pair):
-    """Needs the server API."""
     ada, bo = pair
     async with api.LiveKitAPI(SERVER_URL, KEY, SECRET) as server:
-        await skip_without_api(server)
         tone = Tone(440)
         await tone.publish(ada.room)
         await hears(await bo.track_of("ada", rtc.TrackKind.KIND_AUDIO), 440)
@@ -133,21 +130,12 @@ async def test_server_changes_permission(pair):
 
 
 async def test_server_removes_a_participant(pair):
-    """Needs the server API."""
     ada, bo = pair
     async with api.LiveKitAPI(SERVER_URL, KEY, SECRET) as server:
-        await skip_without_api(server)
         await server.room.remove_participant(api.RoomParticipantIdentity(room=ada.room.name, identity="ada"))
         (reason,) = await ada.event("disconnected")
         assert reason == rtc.DisconnectReason.PARTICIPANT_REMOVED
         await bo.event("participant_disconnected")
-
-
-async def skip_without_api(server: api.LiveKitAPI) -> None:
-    try:
-        await server.room.list_rooms(api.ListRoomsRequest())
-    except (api.TwirpError, aiohttp.ClientError, ValueError) as error:
-        pytest.skip(f"the server has no room API yet: {error}")
 
 
 async def test_joining_with_bad_tokens(person, room):
@@ -160,3 +148,13 @@ async def test_joining_with_bad_tokens(person, room):
         with pytest.raises(rtc.ConnectError):
             await person("ada").join(room, token=token)
             pytest.fail(f"joined with {name}")
+
+
+async def test_joining_a_full_room(person, room):
+    config = api.RoomConfiguration(max_participants=1)
+    ada = await person("ada").join(room, token=token_for(room, "ada", config=config))
+    with pytest.raises(rtc.ConnectError, match="room is full"):
+        await asyncio.wait_for(person("bo").join(room, token=token_for(room, "bo", config=config)), 10)
+    assert not ada.room.remote_participants
+    await ada.leave()
+    await person("bo").join(room, token=token_for(room, "bo", config=config))

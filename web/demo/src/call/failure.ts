@@ -16,6 +16,7 @@ export function joinFailure(error: unknown): Failure {
   }
   if (!(error instanceof ConnectionError)) return { name: 'server', detail: messageOf(error) };
   if (error.message.includes('room does not exist')) return { name: 'roomUnknown' };
+  if (error.message.includes('room is full')) return { name: 'roomFull' };
   switch (error.reason) {
     case ConnectionErrorReason.NotAllowed:
       return { name: 'tokenRefused', detail: error.message };

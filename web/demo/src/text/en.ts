@@ -103,6 +103,7 @@ export const en = {
     roomMissing: 'Name the room you want to enter.',
     roomTooLong: 'That room name is too long.',
     roomUnknown: 'There is no such room.',
+    roomFull: 'The room is full.',
     tokenMissing: 'Paste a token to join.',
     tokenMalformed: 'That does not look like a token.',
     tokenRefused: 'The server refused the token. It may have expired or belong to another server.',

@@ -105,6 +105,7 @@ export const zh: Wording = {
     roomMissing: '请输入要进入的房间名。',
     roomTooLong: '房间名太长了。',
     roomUnknown: '没有这个房间。',
+    roomFull: '房间已满。',
     tokenMissing: '请粘贴令牌后再加入。',
     tokenMalformed: '这看起来不像令牌。',
     tokenRefused: '服务器拒绝了此令牌，它可能已过期或属于其他服务器。',
