@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`layers`] | which crate may import which |
 //! | [`purity`] | no clock, chance, socket or thread in the crates that decide |
+//! | [`rows`] | the page that names a test for every trap of the protocol |
 //! | [`sources`] | rules about files: heads, lengths, paths, the map |
 
 mod layers;
 mod purity;
+mod rows;
 mod sources;
 
 use std::path::Path;
@@ -20,6 +22,7 @@ use std::process::Command;
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, String> {
     let mut findings = layers::check(&metadata(root)?);
     findings.extend(purity::check(root).map_err(|error| format!("cannot read the sources: {error}"))?);
+    findings.extend(rows::check(root).map_err(|error| format!("cannot read the table of rows: {error}"))?);
     findings.extend(sources::check(root).map_err(|error| format!("cannot read the sources: {error}"))?);
     Ok(findings)
 }
