@@ -49,13 +49,12 @@ export class Visit {
     // Out of the browser's back/forward cache comes a page whose call is over.
     addEventListener('pageshow', (event) => event.persisted && location.reload());
     const seat = this.request.token ? undefined : rememberedSeat();
+    void this.preview.start();
     if (seat && seat.room === this.request.room) {
       this.wish.value = { name: seat.name, room: seat.room, token: '' };
       this.place.value = { at: 'entering', isReturn: true };
-      await this.preview.start();
       return this.#enter(seat, () => requestAccess(pageBase(), seat));
     }
-    void this.preview.start();
     if (this.request.token) {
       // Used once: neither a reload nor a copied address shall carry it on.
       history.replaceState(null, '', addressOf(this.request.room, location.href));
@@ -83,10 +82,10 @@ export class Visit {
   }
 
   /** Back from the page that says the call is over. */
-  async returnToStart(): Promise<void> {
+  returnToStart(): void {
     this.failure.value = undefined;
     this.place.value = { at: 'start' };
-    await this.preview.start();
+    void this.preview.start();
   }
 
   #objection(name: string, room: string, token: string): Failure | undefined {

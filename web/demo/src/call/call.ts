@@ -5,7 +5,6 @@
 import { computed, signal } from '@preact/signals';
 import {
   ConnectionState,
-  type LocalTrack,
   Room,
   RoomEvent,
   type RoomOptions,
@@ -16,6 +15,7 @@ import {
 import type { Access } from '../access/access.ts';
 import type { DeviceKind, Devices } from '../devices/devices.ts';
 import { captureFailure } from '../devices/failure.ts';
+import { type Handover, stopWhenOpen } from '../devices/preview.ts';
 import type { FailureName } from '../text/en.ts';
 import { wording } from '../text/language.ts';
 import { Chat } from './chat.ts';
@@ -86,17 +86,20 @@ export class Call {
       });
   }
 
-  /** Connects and publishes what was open in the preview. Throws when the room cannot be entered. */
-  async join(access: Access, tracks: readonly LocalTrack[]): Promise<void> {
+  /**
+   * Connects and publishes what the preview hands over, each device as soon as it is open. Throws when the room cannot be
+   * entered.
+   */
+  async join(access: Access, handovers: readonly Handover[]): Promise<void> {
     try {
       await this.room.connect(access.url, access.token);
     } catch (error) {
-      for (const track of tracks) track.stop();
+      for (const { track } of handovers) stopWhenOpen(track);
       throw error;
     }
     this.#refresh();
     void this.options.devices.refresh();
-    void Promise.allSettled(tracks.map((track) => this.#publish(track))).then(this.#queueRefresh);
+    for (const handover of handovers) void this.#publish(handover);
   }
 
   async setMicrophone(on: boolean): Promise<void> {
@@ -140,13 +143,24 @@ export class Call {
     await this.room.disconnect();
   }
 
-  async #publish(track: LocalTrack): Promise<void> {
+  async #publish({ kind, track: opening }: Handover): Promise<void> {
+    let track;
     try {
-      await this.room.localParticipant.publishTrack(track);
+      track = await opening;
+    } catch (error) {
+      this.#complain(captureFailure(error, kind));
+      return;
+    }
+    const { localParticipant, state } = this.room;
+    // While the device opened, the visitor may have left or turned it on by the button.
+    if (state === ConnectionState.Disconnected || localParticipant.getTrackPublication(track.source)) return track.stop();
+    try {
+      await localParticipant.publishTrack(track);
     } catch {
       track.stop();
       this.#complain('publishDenied');
     }
+    this.#queueRefresh();
   }
 
   #complain(failure: FailureName): void {

@@ -1,6 +1,6 @@
 /**
  * Camera and microphone before the call: opened for the preview, then handed over to the room as they are, so that
- * joining opens no device a second time.
+ * joining neither opens a device a second time nor waits for one that is slow to open.
  */
 import { type ReadonlySignal, type Signal, signal } from '@preact/signals';
 import {
@@ -17,9 +17,16 @@ import { type CaptureKind, captureFailure } from './failure.ts';
 
 export type Capture<T extends LocalTrack> =
   | { readonly state: 'off' }
-  | { readonly state: 'starting' }
+  | { readonly state: 'starting'; readonly track: Promise<T> }
   | { readonly state: 'on'; readonly track: T }
   | { readonly state: 'failed'; readonly failure: FailureName };
+
+/** A device on its way into the call. */
+export interface Handover {
+  readonly kind: CaptureKind;
+  /** Rejects when the device cannot be opened. */
+  readonly track: Promise<LocalTrack>;
+}
 
 const WANTED = 'tutti.wanted';
 
@@ -66,20 +73,18 @@ export class Preview {
     if (source.capture.value.state !== 'off') await source.reopen();
   }
 
-  /** Gives the open tracks away; whoever takes them stops them. */
-  handOver(): LocalTrack[] {
-    return [this.#microphone.take(), this.#camera.take()].filter((track) => track !== undefined);
-  }
-
-  stop(): void {
-    for (const track of this.handOver()) track.stop();
+  /** Gives away what is open and what is opening; whoever takes it stops it. */
+  handOver(): Handover[] {
+    return [this.#microphone, this.#camera].flatMap((source) => {
+      const track = source.take();
+      return track ? [{ kind: source.kind, track }] : [];
+    });
   }
 }
 
 /** One device: off, starting, on or failed. Only the newest opening counts; an overtaken one is closed. */
 class Source<T extends LocalTrack> {
   readonly capture: Signal<Capture<T>> = signal({ state: 'off' });
-  #opening = 0;
 
   constructor(
     readonly kind: CaptureKind,
@@ -94,27 +99,40 @@ class Source<T extends LocalTrack> {
   async set(on: boolean): Promise<void> {
     localStorage.setItem(`${WANTED}.${this.kind}`, on ? 'on' : 'off');
     if (on) await this.reopen();
-    else this.take()?.stop();
+    else this.#close();
   }
 
   async reopen(): Promise<void> {
-    this.take()?.stop();
-    const opening = this.#opening;
-    this.capture.value = { state: 'starting' };
+    this.#close();
+    const starting: Capture<T> = { state: 'starting', track: this.open() };
+    this.capture.value = starting;
     try {
-      const track = await this.open();
-      if (opening !== this.#opening) return track.stop();
-      this.capture.value = { state: 'on', track };
-      await this.devices.refresh();
+      const track = await starting.track;
+      if (this.capture.value === starting) this.capture.value = { state: 'on', track };
     } catch (error) {
-      if (opening === this.#opening) this.capture.value = { state: 'failed', failure: captureFailure(error, this.kind) };
+      if (this.capture.value === starting) this.capture.value = { state: 'failed', failure: captureFailure(error, this.kind) };
+      return;
     }
+    await this.devices.refresh();
   }
 
-  take(): T | undefined {
-    this.#opening += 1;
+  /** The track that is open or opening, no longer shown here. */
+  take(): Promise<T> | undefined {
     const capture = this.capture.value;
     this.capture.value = { state: 'off' };
-    return capture.state === 'on' ? capture.track : undefined;
+    if (capture.state === 'starting') return capture.track;
+    return capture.state === 'on' ? Promise.resolve(capture.track) : undefined;
   }
+
+  #close(): void {
+    stopWhenOpen(this.take());
+  }
+}
+
+/** Closes a device that may still be opening. */
+export function stopWhenOpen(track: Promise<LocalTrack> | undefined): void {
+  track?.then(
+    (open) => open.stop(),
+    () => undefined, // It never opened.
+  );
 }

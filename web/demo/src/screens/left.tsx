@@ -14,10 +14,10 @@ export function LeftScreen({ visit, failure }: { visit: Visit; failure: Failure 
       </div>
       <p class="quiet">{text.leftHint}</p>
       <div class="plain-actions">
-        <button type="button" class="button button-primary" autofocus onClick={() => void visit.returnToStart().then(() => visit.join())}>
+        <button type="button" class="button button-primary" autofocus onClick={() => { visit.returnToStart(); void visit.join(); }}>
           {text.rejoin}
         </button>
-        <button type="button" class="button" onClick={() => void visit.returnToStart()}>
+        <button type="button" class="button" onClick={() => visit.returnToStart()}>
           {text.backToStart}
         </button>
       </div>
