@@ -22,6 +22,12 @@ import { until } from '../harness/until.mjs';
  * @property {number} width
  * @property {number} height
  * @property {string} codec lower case, as in `video/vp8`
+ *
+ * @typedef {object} AudioHeard
+ * @property {boolean} published
+ * @property {boolean} muted
+ * @property {number} packets
+ * @property {number} energy of all that was heard so far
  */
 
 const CONNECTED_MS = 20_000;
@@ -90,16 +96,16 @@ export class Guest {
     }, /** @type {const} */ ([name, source]));
   }
 
-  /** Energy of what was heard of someone so far. @param {string} name @returns {Promise<number>} */
-  audioEnergy(name) {
+  /** What arrives of someone's sound. @param {string} name @returns {Promise<AudioHeard>} */
+  audio(name) {
     return this.page.evaluate(async (name) => {
       const room = /** @type {NonNullable<Window['__tutti']>} */ (window.__tutti).room;
       const participant = [...room.remoteParticipants.values()].find((other) => other.name === name);
-      const track = participant?.getTrackPublication(/** @type {any} */ ('microphone'))?.track;
-      const report = await track?.getRTCStatsReport();
+      const publication = participant?.getTrackPublication(/** @type {any} */ ('microphone'));
+      const report = await publication?.track?.getRTCStatsReport();
       /** @type {any} */
       const inbound = [...(report?.values() ?? [])].find((stat) => stat.type === 'inbound-rtp' && stat.kind === 'audio');
-      return inbound?.totalAudioEnergy ?? 0;
+      return { published: !!publication, muted: !!publication?.isMuted, packets: inbound?.packetsReceived ?? 0, energy: inbound?.totalAudioEnergy ?? 0 };
     }, name);
   }
 
@@ -121,9 +127,10 @@ export class Guest {
     /** @type {number | undefined} */
     let first;
     return until(`${this.name} hears ${name}`, async () => {
-      const energy = await this.audioEnergy(name);
-      if (first === undefined || energy < first) first = energy;
-      return energy > first + 1e-6;
+      const heard = await this.audio(name);
+      if (first === undefined || heard.energy < first) first = heard.energy;
+      if (heard.energy <= first + 1e-6) throw new Error(JSON.stringify(heard));
+      return true;
     });
   }
 

@@ -72,6 +72,32 @@ test('a refused camera is explained, and the call can be joined without it', asy
   }
 });
 
+test('whoever joins before the devices are open is joined by them', async () => {
+  const room = newRoom('slow-devices');
+  const ada = await Guest.open(browser, { demo: demo.url, room, name: 'Ada' });
+  await ada.page.addInitScript(() => {
+    const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    const ready = new Promise((resolve) => Object.assign(window, { openDevices: resolve }));
+    navigator.mediaDevices.getUserMedia = (wanted) => ready.then(() => open(wanted));
+  });
+  await ada.page.reload();
+  const bo = await Guest.join(browser, { demo: demo.url, room, name: 'Bo' });
+  try {
+    await ada.page.getByLabel('Your name').fill('Ada');
+    await ada.page.getByRole('button', { name: 'Join the call' }).click();
+    await ada.inCall();
+    await bo.tile('Ada').waitFor();
+    await ada.page.evaluate(() => /** @type {any} */ (window).openDevices());
+    await bo.sees('Ada');
+    await bo.hears('Ada');
+    await ada.page.getByRole('button', { name: 'Mute microphone' }).waitFor();
+    assert.deepEqual(ada.errors, []);
+  } finally {
+    await ada.close();
+    await bo.close();
+  }
+});
+
 startTest('a Chinese browser gets Chinese, and the switch gives English', async ({ page }) => {
   await page.getByRole('heading', { name: '准备好了吗？' }).waitFor();
   assert.equal(await page.locator('html').getAttribute('lang'), 'zh-CN');

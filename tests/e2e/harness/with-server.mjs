@@ -4,13 +4,14 @@
  *
  * With `TUTTI_BIN` it starts that binary on free ports, sets `TUTTI_URL` for the command, ends it afterwards and
  * prints its log if the command failed. Without, the command finds the server at `TUTTI_URL` (default
- * `http://127.0.0.1:7880`). Exits with the code of the command.
+ * `http://127.0.0.1:7880`). Exits with the code of the command; if it failed, its last lines come once more after the log.
  */
 import { spawn } from 'node:child_process';
 import { SERVER_URL } from './access.mjs';
 import { startServer } from './server.mjs';
 
 const LOG_LINES_SHOWN = 200;
+const OUTPUT_LINES_REPEATED = 60;
 
 const split = process.argv.indexOf('--');
 const command = process.argv.slice(split + 1);
@@ -25,11 +26,10 @@ const server = bin ? await startServer(bin, { bind: option('--bind'), nodeIp: op
 const url = server?.url ?? SERVER_URL;
 if (!server) await fetch(url).catch(() => fail(`no server answers at ${url}; set TUTTI_BIN to start one`));
 
-const code = await run(command, { ...process.env, TUTTI_URL: url });
+const { code, output } = await run(command, { ...process.env, TUTTI_URL: url });
 if (server && code !== 0) {
-  const lines = server.log().trimEnd().split('\n');
-  console.error(`--- last lines of the server's log (${Math.min(lines.length, LOG_LINES_SHOWN)} of ${lines.length}) ---`);
-  console.error(lines.slice(-LOG_LINES_SHOWN).join('\n'));
+  showTail("the server's log", server.log(), LOG_LINES_SHOWN);
+  showTail('the command', output, OUTPUT_LINES_REPEATED);
 }
 await server?.stop();
 process.exit(code);
@@ -40,15 +40,29 @@ function option(name) {
   return at < 0 ? undefined : options[at + 1];
 }
 
-/** @param {string[]} argv @param {NodeJS.ProcessEnv} env @returns {Promise<number>} */
+/** @param {string} whose @param {string} text @param {number} count */
+function showTail(whose, text, count) {
+  const lines = text.trimEnd().split('\n');
+  console.error(`--- last lines of ${whose} (${Math.min(lines.length, count)} of ${lines.length}) ---`);
+  console.error(lines.slice(-count).join('\n'));
+}
+
+/** Passes the command's output on and keeps it. @param {string[]} argv @param {NodeJS.ProcessEnv} env @returns {Promise<{ code: number, output: string }>} */
 function run([program, ...args], env) {
-  const child = spawn(/** @type {string} */ (program), args, { stdio: 'inherit', env });
+  const child = spawn(/** @type {string} */ (program), args, { stdio: ['inherit', 'pipe', 'pipe'], env });
+  let output = '';
+  for (const [from, to] of /** @type {const} */ ([[child.stdout, process.stdout], [child.stderr, process.stderr]])) {
+    from.setEncoding('utf8').on('data', (text) => {
+      output += text;
+      to.write(text);
+    });
+  }
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.on(signal, () => child.kill(signal));
   return new Promise((resolve) => {
-    child.once('exit', (code, signal) => resolve(code ?? (signal ? 130 : 1)));
+    child.once('close', (code, signal) => resolve({ code: code ?? (signal ? 130 : 1), output }));
     child.once('error', (error) => {
       console.error(error.message);
-      resolve(127);
+      resolve({ code: 127, output });
     });
   });
 }
