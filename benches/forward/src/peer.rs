@@ -85,7 +85,7 @@ impl Peer {
         self.transport.handle_timeout(now);
         while let Some(output) = self.transport.poll_output() {
             match output {
-                Output::Transmit(transmit) => inbox.push((self.address, transmit.contents)),
+                Output::Transmit(transmit) => inbox.push((self.address, transmit.contents.into_vec())),
                 Output::Event(TransportEvent::Connected { .. }) => self.connected = true,
                 Output::Event(_) => {}
             }

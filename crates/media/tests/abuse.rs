@@ -135,7 +135,7 @@ impl Hostile {
         }
         while let Some(output) = self.transport.poll_output() {
             match output {
-                Output::Transmit(transmit) => self.send(world, transmit.contents),
+                Output::Transmit(transmit) => self.send(world, transmit.contents.into_vec()),
                 Output::Event(TransportEvent::ChannelOpen(_)) => open += 1,
                 Output::Event(_) => {}
             }

@@ -104,9 +104,8 @@ fn forwarding_allocates_nothing() {
         let packets = call.forwarded() - packets;
         let allocations = ALLOCATIONS.load(Ordering::Relaxed) - allocations;
         assert!(packets >= 5000, "{packets}");
-        println!("{shards} shards: {allocations} allocations beside {packets} packets");
-        // Connectivity checks are answered beside the packets, every few seconds for each peer.
-        assert!(allocations <= 10 * (SUBSCRIBERS as u64 + 1), "{allocations} allocations beside {packets} packets");
+        // Connectivity checks come every few seconds from each peer; answering them is on the meter too.
+        assert_eq!(allocations, 0, "beside {packets} packets on {shards} shards");
     }
 }
 

@@ -36,7 +36,7 @@ pub use command::{
 pub use counters::Counters;
 pub use demux::{DatagramKind, classify, stun_username};
 pub use error::TransportError;
-pub use path::{Datagram, LocalAddresses, Output, Path, Proto, TcpConnection, Transmit};
+pub use path::{Contents, Datagram, LocalAddresses, Output, Path, Proto, TcpConnection, Transmit};
 pub use srtp::{SRTCP_OVERHEAD_MAX, SRTP_OVERHEAD_MAX, SrtpError, SrtpProfile};
 pub use transport::Transport;
 

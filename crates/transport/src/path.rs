@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use smallvec::SmallVec;
+
 use crate::command::TransportEvent;
 
 /// An accepted ICE-TCP connection, numbered by the owner of the sockets.
@@ -65,6 +67,12 @@ impl Datagram<'_> {
     }
 }
 
+/// Holds the longest answer to a connectivity check: 76 bytes, to an IPv6 address.
+const CHECK_ANSWER_MAX: usize = 96;
+
+/// Bytes of a control datagram. Answers to connectivity checks, which a transport sends all its life, take no heap.
+pub type Contents = SmallVec<[u8; CHECK_ANSWER_MAX]>;
+
 /// A control datagram to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transmit {
@@ -75,7 +83,7 @@ pub struct Transmit {
     /// The peer's address.
     pub destination: SocketAddr,
     /// The bytes, without any framing.
-    pub contents: Vec<u8>,
+    pub contents: Contents,
 }
 
 /// What a transport wants done.

@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 
+use crate::path::Contents;
+
 /// Bytes of the header: type, length, magic cookie, transaction id (RFC 8489, section 5).
 const HEADER_LEN: usize = 20;
 
@@ -127,7 +129,7 @@ pub(crate) fn is_well_formed(datagram: &[u8]) -> bool {
 }
 
 /// The answer to an authentic request: where it came from (RFC 8489, section 14.2).
-pub(crate) fn success(transaction: TransactionId, source: SocketAddr, key: &IntegrityKey) -> Vec<u8> {
+pub(crate) fn success(transaction: TransactionId, source: SocketAddr, key: &IntegrityKey) -> Contents {
     let mut value = [0; 20];
     let port = source.port() ^ (COOKIE >> 16) as u16;
     value[2..4].copy_from_slice(&port.to_be_bytes());
@@ -142,7 +144,7 @@ pub(crate) fn success(transaction: TransactionId, source: SocketAddr, key: &Inte
 }
 
 /// An error answer without reason phrase (RFC 8489, section 14.8).
-pub(crate) fn error(transaction: TransactionId, code: u16, key: &IntegrityKey) -> Vec<u8> {
+pub(crate) fn error(transaction: TransactionId, code: u16, key: &IntegrityKey) -> Contents {
     let value = [0, 0, (code / 100) as u8, (code % 100) as u8];
     answer(BINDING_ERROR, transaction, ERROR_CODE, &value, key)
 }
@@ -153,25 +155,25 @@ fn fill_masked(to: &mut [u8], octets: &[u8], mask: impl Iterator<Item = u8>) -> 
 }
 
 /// An answer with one attribute of whole words, MESSAGE-INTEGRITY and FINGERPRINT.
-fn answer(kind: u16, transaction: TransactionId, attribute: u16, value: &[u8], key: &IntegrityKey) -> Vec<u8> {
+fn answer(kind: u16, transaction: TransactionId, attribute: u16, value: &[u8], key: &IntegrityKey) -> Contents {
     const TRAILER_LEN: usize = 4 + INTEGRITY_LEN + 8;
     let length = (4 + value.len() + TRAILER_LEN) as u16;
-    let mut message = Vec::with_capacity(HEADER_LEN + usize::from(length));
-    message.extend(kind.to_be_bytes());
-    message.extend(length.to_be_bytes());
-    message.extend(COOKIE.to_be_bytes());
-    message.extend(transaction.0);
-    message.extend(attribute.to_be_bytes());
-    message.extend((value.len() as u16).to_be_bytes());
-    message.extend(value);
+    let mut message = Contents::new();
+    message.extend_from_slice(&kind.to_be_bytes());
+    message.extend_from_slice(&length.to_be_bytes());
+    message.extend_from_slice(&COOKIE.to_be_bytes());
+    message.extend_from_slice(&transaction.0);
+    message.extend_from_slice(&attribute.to_be_bytes());
+    message.extend_from_slice(&(value.len() as u16).to_be_bytes());
+    message.extend_from_slice(value);
     let signature = key.sign(&message);
-    message.extend(MESSAGE_INTEGRITY.to_be_bytes());
-    message.extend((INTEGRITY_LEN as u16).to_be_bytes());
-    message.extend(signature.as_ref());
+    message.extend_from_slice(&MESSAGE_INTEGRITY.to_be_bytes());
+    message.extend_from_slice(&(INTEGRITY_LEN as u16).to_be_bytes());
+    message.extend_from_slice(signature.as_ref());
     let fingerprint = crc32(&message) ^ FINGERPRINT_XOR;
-    message.extend(FINGERPRINT.to_be_bytes());
-    message.extend(4_u16.to_be_bytes());
-    message.extend(fingerprint.to_be_bytes());
+    message.extend_from_slice(&FINGERPRINT.to_be_bytes());
+    message.extend_from_slice(&4_u16.to_be_bytes());
+    message.extend_from_slice(&fingerprint.to_be_bytes());
     message
 }
 

@@ -19,7 +19,7 @@ use crate::demux::{DatagramKind, classify};
 use crate::dtls::{DtlsAssociation, DtlsFailure, DtlsOutput};
 use crate::ice::{CandidateText, Heard, IceAgent, read_candidate};
 use crate::liveness::{Liveness, Verdict};
-use crate::path::{Datagram, LocalAddresses, Output, Path, TcpConnection, Transmit};
+use crate::path::{Contents, Datagram, LocalAddresses, Output, Path, TcpConnection, Transmit};
 use crate::srtp::{SrtpError, SrtpProfile, SrtpSession};
 
 /// DTLS datagrams kept until the peer's description arrives: two flights of a ClientHello in two fragments. The peer's
@@ -538,6 +538,6 @@ fn transmit(path: Path, contents: &[u8]) -> Output {
         proto: path.proto,
         source: path.local,
         destination: path.remote,
-        contents: contents.to_vec(),
+        contents: Contents::from_slice(contents),
     })
 }

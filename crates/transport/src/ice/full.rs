@@ -13,7 +13,7 @@ use is::{Candidate, IceAgentEvent, IceCreds, Protocol};
 use super::candidate::RemoteCandidate;
 use super::{Heard, KnownPaths};
 use crate::command::IceCredentials;
-use crate::path::{Datagram, LocalAddresses, Path, Proto, TcpConnection, Transmit};
+use crate::path::{Contents, Datagram, LocalAddresses, Path, Proto, TcpConnection, Transmit};
 use crate::stun::{self, BindingRequest, IntegrityKey};
 
 /// Candidates taken from one peer per generation. Chrome on a laptop with VPN trickles about a dozen.
@@ -245,7 +245,7 @@ impl FullAgent {
                     proto,
                     source: transmit.source,
                     destination: transmit.destination,
-                    contents: transmit.contents.to_vec(),
+                    contents: Contents::from_slice(&transmit.contents),
                 });
             }
         }

@@ -191,7 +191,7 @@ impl Endpoint for Ours {
             match output {
                 Output::Transmit(Transmit { proto, source, destination, contents }) => {
                     self.largest = self.largest.max(contents.len());
-                    send(Packet { proto, source, destination, contents });
+                    send(Packet { proto, source, destination, contents: contents.into_vec() });
                 }
                 Output::Event(event) => self.events.push(event),
             }
