@@ -72,6 +72,9 @@ pub struct PacketRing {
     slots: Vec<Option<PacketSlot>>,
     arena: Arena,
     newest: Option<u64>,
+    /// What lies below this may have been here and was forgotten before the ring grew: it must not come in again, since
+    /// it may have been sent already, and a repeat must be what was sent.
+    floor: u64,
 }
 
 impl PacketRing {
@@ -82,6 +85,7 @@ impl PacketRing {
             slots: Vec::new(),
             arena: Arena::new(config.bytes_first, config.bytes_max, config.keep),
             newest: None,
+            floor: 0,
         }
     }
 
@@ -92,9 +96,8 @@ impl PacketRing {
 
     /// Keeps a packet: what is known about it, its dependency descriptor (may be empty) and its payload.
     pub fn store(&mut self, head: PacketHead, descriptor: &[u8], payload: &[u8]) -> Stored {
-        if let Some(newest) = self.newest
-            && head.index + self.slots.len() as u64 <= newest
-        {
+        let passed = self.newest.is_some_and(|newest| head.index + self.slots.len() as u64 <= newest);
+        if passed || head.index < self.floor {
             return Stored::TooOld;
         }
         if self.contains(head.index) {
@@ -163,6 +166,7 @@ impl PacketRing {
         if !young || len * 2 > self.config.slots_max {
             return;
         }
+        self.floor = self.newest.map_or(0, |newest| (newest + 1).saturating_sub(len as u64));
         let old = std::mem::replace(&mut self.slots, vec![None; len * 2]);
         for slot in old.into_iter().flatten() {
             let at = self.at(slot.index);

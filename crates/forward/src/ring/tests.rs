@@ -75,6 +75,24 @@ fn packets_are_kept_for_their_time_within_the_bounds() {
 }
 
 #[test]
+fn what_was_forgotten_before_the_ring_grew_does_not_come_in_again() {
+    let mut ring = PacketRing::new(CONFIG);
+    let mut now = Instant::now();
+    for index in 0..8 {
+        // Slowly: four slots suffice.
+        now += Duration::from_secs(1);
+        assert_eq!(store(&mut ring, index, now), Stored::New);
+    }
+    for index in 8..13 {
+        assert_eq!(store(&mut ring, index, now), Stored::New);
+    }
+    // Eight slots now, and of 6 nobody remembers whether it came.
+    for (index, stored) in [(6, Stored::TooOld), (7, Stored::Duplicate), (12, Stored::Duplicate), (13, Stored::New)] {
+        assert_eq!(store(&mut ring, index, now), stored, "{index}");
+    }
+}
+
+#[test]
 fn late_packets_find_their_place() {
     let mut ring = PacketRing::new(CONFIG);
     let now = Instant::now();
