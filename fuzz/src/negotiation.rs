@@ -149,7 +149,9 @@ impl Play {
             assert!(!ours.direction.sends() || theirs.direction.receives());
             assert!(!ours.direction.receives() || theirs.direction.sends());
             for payload in &ours.payloads {
-                let known = theirs.payload(payload.number).is_some_and(|known| known.encoding == payload.encoding);
+                let known = theirs.payload(payload.number);
+                // The case of names means nothing (RFC 4855, section 3).
+                let known = known.is_some_and(|known| known.encoding.eq_ignore_ascii_case(&payload.encoding));
                 assert!(known, "payload type {} was not offered", payload.number);
             }
             for extension in &ours.extensions {
