@@ -87,10 +87,13 @@ test('whoever joins before the devices are open is joined by them', async () => 
     await ada.page.getByRole('button', { name: 'Join the call' }).click();
     await ada.inCall();
     await bo.tile('Ada').waitFor();
+    // Impatience makes no second track.
+    await ada.press('microphone');
     await ada.page.evaluate(() => /** @type {any} */ (window).openDevices());
     await bo.sees('Ada');
     await bo.hears('Ada');
     await ada.page.getByRole('button', { name: 'Mute microphone' }).waitFor();
+    assert.equal(await ada.page.evaluate(() => window.__tutti?.room.localParticipant.trackPublications.size), 2);
     assert.deepEqual(ada.errors, []);
   } finally {
     await ada.close();

@@ -14,7 +14,7 @@ import {
 } from 'livekit-client';
 import type { Access } from '../access/access.ts';
 import type { DeviceKind, Devices } from '../devices/devices.ts';
-import { captureFailure } from '../devices/failure.ts';
+import { type CaptureKind, captureFailure } from '../devices/failure.ts';
 import { type Handover, stopWhenOpen } from '../devices/preview.ts';
 import type { FailureName } from '../text/en.ts';
 import { wording } from '../text/language.ts';
@@ -64,6 +64,8 @@ export class Call {
   readonly isReconnecting = computed(
     () => this.state.value === ConnectionState.Reconnecting || this.state.value === ConnectionState.SignalReconnecting,
   );
+  /** Devices from the preview until they are published. A switch waits for them, or there would be two of a kind. */
+  readonly #handovers = new Map<CaptureKind, Promise<void>>();
   #refreshQueued = false;
   #isLeaving = false;
 
@@ -99,10 +101,11 @@ export class Call {
     }
     this.#refresh();
     void this.options.devices.refresh();
-    for (const handover of handovers) void this.#publish(handover);
+    for (const handover of handovers) this.#handovers.set(handover.kind, this.#publish(handover));
   }
 
   async setMicrophone(on: boolean): Promise<void> {
+    await this.#handovers.get('microphone');
     await this.room.localParticipant.setMicrophoneEnabled(on).catch((error: unknown) => {
       this.#complain(captureFailure(error, 'microphone'));
     });
@@ -110,6 +113,7 @@ export class Call {
   }
 
   async setCamera(on: boolean): Promise<void> {
+    await this.#handovers.get('camera');
     await this.room.localParticipant.setCameraEnabled(on).catch((error: unknown) => {
       this.#complain(captureFailure(error, 'camera'));
     });
@@ -151,11 +155,10 @@ export class Call {
       this.#complain(captureFailure(error, kind));
       return;
     }
-    const { localParticipant, state } = this.room;
-    // While the device opened, the visitor may have left or turned it on by the button.
-    if (state === ConnectionState.Disconnected || localParticipant.getTrackPublication(track.source)) return track.stop();
+    // While the device opened, the visitor may have left.
+    if (this.room.state === ConnectionState.Disconnected) return track.stop();
     try {
-      await localParticipant.publishTrack(track);
+      await this.room.localParticipant.publishTrack(track);
     } catch {
       track.stop();
       this.#complain('publishDenied');
