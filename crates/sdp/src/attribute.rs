@@ -134,7 +134,7 @@ pub(crate) fn simulcast(value: &str, limit: usize) -> Result<Simulcast, Fault> {
             if streams.len() == limit {
                 return Err(Fault::TooMany { limit });
             }
-            streams.push(word(first.strip_prefix('~').unwrap_or(first), "stream")?.to_owned());
+            streams.push(word(first.trim_start_matches('~'), "stream")?.to_owned());
         }
     }
     if simulcast == Simulcast::default() {
