@@ -166,7 +166,8 @@ impl PacketRing {
         if !young || len * 2 > self.config.slots_max {
             return;
         }
-        self.floor = self.newest.map_or(0, |newest| (newest + 1).saturating_sub(len as u64));
+        // After a jump the ring may grow twice at once: what was forgotten stays so.
+        self.floor = self.floor.max(self.newest.map_or(0, |newest| (newest + 1).saturating_sub(len as u64)));
         let old = std::mem::replace(&mut self.slots, vec![None; len * 2]);
         for slot in old.into_iter().flatten() {
             let at = self.at(slot.index);

@@ -90,6 +90,9 @@ fn what_was_forgotten_before_the_ring_grew_does_not_come_in_again() {
     for (index, stored) in [(6, Stored::TooOld), (7, Stored::Duplicate), (12, Stored::Duplicate), (13, Stored::New)] {
         assert_eq!(store(&mut ring, index, now), stored, "{index}");
     }
+    // A jump makes it grow again before it is full.
+    assert_eq!(store(&mut ring, 18, now), Stored::New);
+    assert_eq!(store(&mut ring, 6, now), Stored::TooOld);
 }
 
 #[test]

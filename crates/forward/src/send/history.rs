@@ -153,7 +153,8 @@ impl History {
         if age_ms >= self.config.keep.as_millis() || len * 2 > self.config.numbers_max {
             return;
         }
-        self.floor = (self.newest + 1).saturating_sub(len as u64);
+        // After a jump it may grow twice at once: what was forgotten stays so.
+        self.floor = self.floor.max((self.newest + 1).saturating_sub(len as u64));
         let old = std::mem::replace(&mut self.entries, vec![Entry::default(); len * 2]);
         for entry in old.into_iter().filter(|entry| entry.taken) {
             let at = usize::from(entry.number) & (self.entries.len() - 1);
