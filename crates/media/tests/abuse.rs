@@ -17,7 +17,7 @@ use tutti_transport::{
     Certificate, Channel, Datagram, DtlsRole, IceCredentials, LocalAddresses, OpenTransport, Output, Path, Proto,
     RemoteParameters, Transport, TransportCommand, TransportConfig, TransportEvent, TransportId,
 };
-use world::{Kind, Packet, ROOM, Sink, Source, World, fingerprint, same_stream, shard_address};
+use world::{Kind, Packet, ROOM, Sink, Source, World, fingerprint, same_stream, shard_address, stun_request};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOSTILE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 9, 9)), 6000);
@@ -224,23 +224,6 @@ fn strangers_get_no_answer_and_hold_nothing() {
     assert_eq!(after.dropped_unauthentic_checks - before.dropped_unauthentic_checks, 1);
     assert_eq!((after.transports, after.half_open), (before.transports, 0));
     assert_eq!(*answers.borrow(), 0);
-}
-
-/// A connectivity check for somebody here by somebody without the password (RFC 8445, section 7.1).
-fn stun_request(username: &str) -> Vec<u8> {
-    let mut attributes = Vec::new();
-    for (kind, value) in [(0x0006u16, username.as_bytes()), (0x0024, &[0, 0, 0, 1]), (0x0008, &[0; 20])] {
-        attributes.extend(kind.to_be_bytes());
-        attributes.extend((value.len() as u16).to_be_bytes());
-        attributes.extend(value);
-        attributes.resize(attributes.len().next_multiple_of(4), 0);
-    }
-    let mut bytes = vec![0, 1];
-    bytes.extend((attributes.len() as u16).to_be_bytes());
-    bytes.extend(0x2112_A442u32.to_be_bytes());
-    bytes.extend([9; 12]);
-    bytes.extend(attributes);
-    bytes
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Sockets on loopback: what goes out comes in whole, with the right addresses. Bounded waits, ports from the system.
 
+#[expect(unreachable_pub, reason = "shared with the tests of whole shards")]
+#[path = "../../tests/world/stun.rs"]
+mod stun;
+
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -7,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use stun::stun_request;
 use tutti_transport::{Path, Proto, tcp_frame};
 
 use super::{
@@ -148,23 +153,6 @@ fn interfaces_include_loopback() {
     assert!(addresses.iter().any(std::net::IpAddr::is_loopback), "{addresses:?}");
 }
 
-/// A STUN binding request with a user name, a priority and an integrity that fits nobody (RFC 8445, section 7.1).
-fn binding_request(username: &str) -> Vec<u8> {
-    let mut attributes = Vec::new();
-    for (kind, value) in [(0x0006u16, username.as_bytes()), (0x0024, &[0, 0, 0, 1]), (0x0008, &[0; 20])] {
-        attributes.extend(kind.to_be_bytes());
-        attributes.extend((value.len() as u16).to_be_bytes());
-        attributes.extend(value);
-        attributes.resize(attributes.len().next_multiple_of(4), 0);
-    }
-    let mut bytes = vec![0, 1];
-    bytes.extend((attributes.len() as u16).to_be_bytes());
-    bytes.extend(0x2112_A442u32.to_be_bytes());
-    bytes.extend([9; 12]);
-    bytes.extend(attributes);
-    bytes
-}
-
 fn framed(packet: &[u8]) -> Vec<u8> {
     let mut bytes = tcp_frame::header(packet.len()).expect("length").to_vec();
     bytes.extend_from_slice(packet);
@@ -196,7 +184,7 @@ fn tcp_connections_are_sorted_by_their_first_frame() {
 
         // In two pieces, so that the front has to wait for the second.
         let mut client = TcpStream::connect(address).expect("connect");
-        let request = framed(&binding_request("0003abcdefgh:peer"));
+        let request = framed(&stun_request("0003abcdefgh:peer"));
         client.write_all(&request[..7]).expect("write");
         client.flush().expect("flush");
         client.write_all(&request[7..]).expect("write");
@@ -245,7 +233,7 @@ fn connections_that_say_nothing_give_way() {
         });
 
         // Five times as many as there are places, half of a frame each and then silence.
-        let half = &framed(&binding_request("0000silent:peer"))[..20];
+        let half = &framed(&stun_request("0000silent:peer"))[..20];
         let mut silent = Vec::new();
         for _ in 0..5 * PLACES {
             let mut stream = TcpStream::connect(address).expect("connect");
@@ -254,7 +242,7 @@ fn connections_that_say_nothing_give_way() {
             silent.push(stream);
         }
         let mut client = TcpStream::connect(address).expect("connect");
-        client.write_all(&framed(&binding_request("0001honest:peer"))).expect("write");
+        client.write_all(&framed(&stun_request("0001honest:peer"))).expect("write");
         assert_eq!(taken.recv_timeout(PATIENCE).expect("handed over"), "0001honest");
         // It counts at the end of each turn.
         let until = Instant::now() + PATIENCE;

@@ -4,6 +4,7 @@
 mod check;
 mod client;
 mod media;
+mod stun;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ pub use check::*;
 pub use client::{Arrived, Client, Way};
 pub use media::*;
 use str0m::net::Protocol;
+pub use stun::stun_request;
 use tutti_forward::{ForwardCommand, ForwardEvent, LayerTarget, SubscriptionKey, TrackKey};
 use tutti_media::plane::{Routing, ufrag_prefix};
 use tutti_media::shard::{Flushed, SendBatch, ShardConfig, ShardCore};
