@@ -9,6 +9,7 @@ use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_response::Message;
 use tutti_forward::{ForwardCommand, SubscriptionKey, TrackKey};
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_room::{Joiner, MemberKey, Notice, Output as Said, Request, Room, Settings};
 use tutti_signal::{Facts, Frame, Output, Placement, Session, Start, member_of};
 use tutti_transport::{Fingerprint, TransportCommand, TransportId};
@@ -18,7 +19,7 @@ use super::strict;
 /// Unix time of every request, ms.
 const WALL_MS: i64 = 1_700_000_000_123;
 /// Key of the room on its node.
-const ROOM: u32 = 7;
+const ROOM: RoomKey = RoomKey(7);
 /// Rounds of passing on until all are silent, at most.
 const ROUNDS_MAX: usize = 1000;
 /// Timers that one wait may need.
@@ -80,7 +81,7 @@ impl Call {
     pub fn join(&mut self, joiner: Joiner, start: impl FnOnce(MemberKey, Placement) -> Start) {
         let Ok(key) = self.room.join(self.now, joiner) else { return };
         let placement = Placement {
-            shard: 1,
+            shard: ShardNumber(1),
             candidates: vec![
                 "candidate:1 1 udp 2130706431 127.0.0.1 7883 typ host".to_owned(),
                 "candidate:2 1 tcp 1518280447 127.0.0.1 7881 typ host tcptype passive".to_owned(),

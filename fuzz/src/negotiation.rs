@@ -6,6 +6,7 @@ use livekit_protocol as proto;
 use proto::client_info::Sdk;
 use proto::signal_response::Message;
 use tutti_forward::{SubscriptionKey, TrackKey};
+use tutti_id::RoomKey;
 use tutti_rtp::{Codec, MediaKind};
 use tutti_sdp::{MediaKind as Kind, SessionDescription};
 use tutti_signal::negotiation::{
@@ -80,12 +81,12 @@ impl Play {
             b's' => self.subscribe(rest),
             b'u' => {
                 let index = rest.first().map_or(0, |byte| u32::from(*byte));
-                self.connection.remove_send(SubscriptionKey::new(7, index));
+                self.connection.remove_send(SubscriptionKey::new(RoomKey(7), index));
             }
             b'd' => self.connection.detach(&String::from_utf8_lossy(rest)),
             b't' => {
                 self.tracks += 1;
-                let policy = SectionPolicy::new(TrackKey::new(7, self.tracks));
+                let policy = SectionPolicy::new(TrackKey::new(RoomKey(7), self.tracks));
                 // A section that does not wait for a track is named as unknown.
                 let _ = self.connection.attach(&String::from_utf8_lossy(rest), policy);
             }
@@ -122,7 +123,7 @@ impl Play {
             let policy = SectionPolicy {
                 codec: section.codecs.last().copied(),
                 rids: section.rids.clone(),
-                ..SectionPolicy::new(TrackKey::new(7, self.tracks))
+                ..SectionPolicy::new(TrackKey::new(RoomKey(7), self.tracks))
             };
             policies.insert(section.mid.clone(), policy);
         }
@@ -243,7 +244,7 @@ impl Play {
         };
         let index = u32::from(kinds >> 3);
         self.connection.add_send(Outgoing {
-            subscription: SubscriptionKey::new(7, index),
+            subscription: SubscriptionKey::new(RoomKey(7), index),
             track_sid: format!("TR_{index}"),
             stream: format!("PA_x|TR_{index}"),
             kind: if audio { MediaKind::Audio } else { MediaKind::Video },

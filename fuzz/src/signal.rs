@@ -7,6 +7,7 @@ use livekit_protocol as proto;
 use prost::Message as _;
 use proto::client_info::Sdk;
 use proto::signal_request::Message as Ask;
+use tutti_id::RoomKey;
 use tutti_room::{Joiner, Leg, MemberKey, Request, SubscriptionNumber, TrackNumber};
 use tutti_signal::{Mode, Placement, Start, transports_of};
 use tutti_transport::{Channel, TransportEvent};
@@ -104,7 +105,7 @@ fn description(kind: &str, sdp: &str, id: u32) -> proto::SessionDescription {
 
 /// A transport of the member reports.
 fn report(call: &mut Call, key: MemberKey, side: u8, event: TransportEvent) {
-    let [publisher, subscriber] = transports_of(7, key);
+    let [publisher, subscriber] = transports_of(RoomKey(7), key);
     let id = if side & 1 == 0 { publisher } else { subscriber };
     call.with(key, |session, now| session.handle_transport(now, id, event));
 }
@@ -143,7 +144,7 @@ fn join(call: &mut Call, input: &mut Input<'_>) {
         adaptive_stream: is(64),
     };
     let start = |member: MemberKey, placement: Placement| Start {
-        room: 0,
+        room: RoomKey(0),
         member,
         mode: if is(1) { Mode::Single } else { Mode::Dual },
         protocol: client.protocol.cast_unsigned(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tutti_forward::{ForwardCommand, SubscriptionKey, TrackKey};
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_media::shard::{Flushed, SendBatch, ShardCommand, ShardConfig, ShardCore};
 use tutti_transport::{
     DtlsRole, Fingerprint, IceCredentials, LocalAddresses, OpenTransport, Path, Proto, RemoteParameters,
@@ -15,7 +16,7 @@ use crate::peer::CONFIG;
 use crate::server::{Newcomer, Server};
 use crate::stream::Stream;
 
-const ROOM: u32 = 1;
+const ROOM: RoomKey = RoomKey(1);
 
 /// One shard.
 pub(crate) struct Ours {
@@ -27,7 +28,7 @@ pub(crate) struct Ours {
 impl Ours {
     pub(crate) fn new(now: Instant, address: SocketAddr) -> Self {
         let config = ShardConfig {
-            shard: 0,
+            shard: ShardNumber(0),
             transport: Arc::clone(&CONFIG),
             local: LocalAddresses { udp: vec![address], tcp: Vec::new() },
             seed: [1; 32],

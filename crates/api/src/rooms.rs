@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use livekit_protocol as proto;
 use tutti_cluster::{AdminRefusal, JoinError};
+use tutti_id::{AppId, RoomName};
 use tutti_room::{AdminError, AdminReply, AdminRequest};
 
 use crate::Api;
@@ -48,7 +49,7 @@ async fn dispatch(api: &Api, method: &str, headers: &HeaderMap, body: Bytes) -> 
         "ListRooms" => {
             may(Need::List)?;
             let request: proto::ListRoomsRequest = call.read()?;
-            call.answer(&proto::ListRoomsResponse { rooms: api.node.rooms(&request.names).await })
+            call.answer(&proto::ListRoomsResponse { rooms: api.node.rooms(&AppId::default(), &request.names).await })
         }
         "DeleteRoom" => {
             may(Need::Create)?;
@@ -60,13 +61,13 @@ async fn dispatch(api: &Api, method: &str, headers: &HeaderMap, body: Bytes) -> 
             let request: proto::ListParticipantsRequest = call.read()?;
             may(Need::Admin(&request.room))?;
             // A room that nobody is in yet is not an error to who lists it.
-            let participants = api.node.participants(&request.room).await.unwrap_or_default();
+            let participants = api.node.participants(&room_name(&request.room)).await.unwrap_or_default();
             call.answer(&proto::ListParticipantsResponse { participants })
         }
         "GetParticipant" => {
             let request: proto::RoomParticipantIdentity = call.read()?;
             may(Need::Admin(&request.room))?;
-            let found = api.node.participants(&request.room).await.ok_or(AdminRefusal::RoomNotFound)?;
+            let found = api.node.participants(&room_name(&request.room)).await.ok_or(AdminRefusal::RoomNotFound)?;
             let participant = found.into_iter().find(|info| info.identity == request.identity);
             let missing = AdminError::NoSuchMember { identity: request.identity };
             call.answer(&participant.ok_or(AdminRefusal::Room(missing))?)
@@ -125,7 +126,7 @@ async fn dispatch(api: &Api, method: &str, headers: &HeaderMap, body: Bytes) -> 
 
 impl Api {
     async fn ask(&self, room: &str, request: AdminRequest) -> Result<AdminReply, Error> {
-        Ok(self.node.administer(room, request).await?)
+        Ok(self.node.administer(&room_name(room), request).await?)
     }
 
     /// Makes a room, or finds it as it is.
@@ -149,7 +150,7 @@ impl Api {
             sync_streams: request.sync_streams,
             ..proto::RoomConfiguration::default()
         };
-        self.node.create_room(&request.name, &config).await.map_err(|error| {
+        self.node.create_room(&room_name(&request.name), &config).await.map_err(|error| {
             let code = match error {
                 JoinError::Unavailable => Code::Unavailable,
                 JoinError::Invalid(_) => Code::InvalidArgument,
@@ -160,6 +161,11 @@ impl Api {
             Error::new(code, error.to_string())
         })
     }
+}
+
+/// The keys of the configuration all belong to one app.
+fn room_name(name: &str) -> RoomName {
+    RoomName::of_default_app(name)
 }
 
 impl From<AdminRefusal> for Error {

@@ -6,6 +6,7 @@ use livekit_protocol as proto;
 use proto::leave_request::Action;
 use proto::signal_response::Message;
 use tokio::sync::mpsc;
+use tutti_id::RoomName;
 use tutti_room::Joiner;
 use tutti_signal::{Frame, Mode};
 
@@ -28,8 +29,8 @@ pub struct Resume {
 /// Everything that decides a join. Rights and limits were checked from the token before.
 #[derive(Clone)]
 pub struct JoinRequest {
-    /// Room name, from the token.
-    pub room: String,
+    /// The room: its name from the token, its app from the key that signed it.
+    pub room: RoomName,
     /// Make the room if there is none.
     pub create: bool,
     /// Settings for a room that this join makes.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use proto::leave_request::Action;
 use tokio::sync::{mpsc, oneshot};
+use tutti_id::{AppId, RoomKey, RoomName};
 use tutti_media::{MediaConfig, MediaError, MediaEvent, MediaMetrics, MediaPlane};
 use tutti_room::{AdminReply, AdminRequest, OverLimit, Room, Settings};
 use tutti_signal::Facts;
@@ -57,7 +58,7 @@ pub struct NodeCounts {
 }
 
 struct RoomEntry {
-    key: u32,
+    key: RoomKey,
     inputs: mpsc::Sender<Input>,
 }
 
@@ -66,7 +67,7 @@ pub(crate) struct Shared {
     pub(crate) media: MediaPlane,
     pub(crate) facts: Arc<Facts>,
     router: Arc<Router>,
-    rooms: Mutex<HashMap<String, RoomEntry>>,
+    rooms: Mutex<HashMap<RoomName, RoomEntry>>,
     participants: AtomicI64,
     room_panics: AtomicU64,
     slow_sockets: AtomicU64,
@@ -77,7 +78,7 @@ pub(crate) struct Shared {
 /// Finds the room that a report of a shard is for.
 #[derive(Default)]
 struct Router {
-    rooms: RwLock<HashMap<u32, mpsc::Sender<Input>>>,
+    rooms: RwLock<HashMap<RoomKey, mpsc::Sender<Input>>>,
     dropped: AtomicU64,
 }
 
@@ -96,7 +97,7 @@ impl Router {
 
 impl Shared {
     /// Takes a room out of the tables, unless another one has its name by now.
-    pub(crate) fn forget(&self, key: u32, name: &str) {
+    pub(crate) fn forget(&self, key: RoomKey, name: &RoomName) {
         self.router.rooms.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let mut rooms = self.rooms();
         if rooms.get(name).is_some_and(|entry| entry.key == key) {
@@ -132,7 +133,7 @@ impl Shared {
         }
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<String, RoomEntry>> {
+    fn rooms(&self) -> MutexGuard<'_, HashMap<RoomName, RoomEntry>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -213,7 +214,7 @@ impl Node {
     }
 
     /// Whether a join for this room would find or may make one.
-    fn check_room(&self, name: &str, create: bool) -> Result<(), JoinError> {
+    fn check_room(&self, name: &RoomName, create: bool) -> Result<(), JoinError> {
         let rooms = self.shared.rooms();
         if rooms.contains_key(name) {
             return Ok(());
@@ -232,16 +233,20 @@ impl Node {
     ///
     /// # Errors
     /// [`JoinError::Unavailable`], or [`JoinError::RoomFailed`] if the room ended at once.
-    pub async fn create_room(&self, name: &str, config: &proto::RoomConfiguration) -> Result<proto::Room, JoinError> {
+    pub async fn create_room(
+        &self,
+        name: &RoomName,
+        config: &proto::RoomConfiguration,
+    ) -> Result<proto::Room, JoinError> {
         let (reply, answer) = oneshot::channel();
         let inputs = self.open(name, true, Some(config))?;
         inputs.send(Input::View { reply }).await.map_err(|_| JoinError::RoomFailed)?;
         answer.await.map(|view| view.room).map_err(|_| JoinError::RoomFailed)
     }
 
-    /// The rooms that are open, or those of them that are named, by name.
-    pub async fn rooms(&self, names: &[String]) -> Vec<proto::Room> {
-        let named = |name: &String| names.is_empty() || names.contains(name);
+    /// The open rooms of an app, or those of them that are named, by name.
+    pub async fn rooms(&self, app: &AppId, names: &[String]) -> Vec<proto::Room> {
+        let named = |room: &RoomName| room.app == *app && (names.is_empty() || names.contains(&room.name));
         let open: Vec<_> = {
             let rooms = self.shared.rooms();
             rooms.iter().filter(|(name, _)| named(name)).map(|(_, entry)| entry.inputs.clone()).collect()
@@ -263,7 +268,7 @@ impl Node {
     }
 
     /// Everyone in a room, hidden participants included. `None`: no such room.
-    pub async fn participants(&self, room: &str) -> Option<Vec<proto::ParticipantInfo>> {
+    pub async fn participants(&self, room: &RoomName) -> Option<Vec<proto::ParticipantInfo>> {
         let (reply, answer) = oneshot::channel();
         self.open_room(room)?.send(Input::View { reply }).await.ok()?;
         answer.await.ok().map(|view| view.participants)
@@ -273,7 +278,7 @@ impl Node {
     ///
     /// # Errors
     /// See [`AdminRefusal`].
-    pub async fn administer(&self, room: &str, request: AdminRequest) -> Result<AdminReply, AdminRefusal> {
+    pub async fn administer(&self, room: &RoomName, request: AdminRequest) -> Result<AdminReply, AdminRefusal> {
         let (reply, answer) = oneshot::channel();
         let inputs = self.open_room(room).ok_or(AdminRefusal::RoomNotFound)?;
         inputs.send(Input::Admin { request, reply }).await.map_err(|_| AdminRefusal::RoomNotFound)?;
@@ -281,7 +286,7 @@ impl Node {
     }
 
     /// The way to a room that is there.
-    fn open_room(&self, name: &str) -> Option<mpsc::Sender<Input>> {
+    fn open_room(&self, name: &RoomName) -> Option<mpsc::Sender<Input>> {
         let rooms = self.shared.rooms();
         rooms.get(name).map(|entry| entry.inputs.clone()).filter(|inputs| !inputs.is_closed())
     }
@@ -297,7 +302,7 @@ impl Node {
     /// The way to the room of this name; made if it may be.
     fn open(
         &self,
-        name: &str,
+        name: &RoomName,
         create: bool,
         config: Option<&proto::RoomConfiguration>,
     ) -> Result<mpsc::Sender<Input>, JoinError> {
@@ -311,21 +316,21 @@ impl Node {
         {
             return Ok(entry.inputs.clone());
         }
-        let key = self.next_key.fetch_add(1, Ordering::Relaxed);
+        let key = RoomKey(self.next_key.fetch_add(1, Ordering::Relaxed));
         let settings = self.settings(name, config);
         let room = Room::new(settings, rand::random(), Instant::now(), unix_ms());
         let (inputs, queue) = mpsc::channel(ROOM_QUEUE);
-        let task = RoomTask::new(key, name.to_owned(), room, self.shared.clone(), inputs.downgrade());
+        let task = RoomTask::new(key, name.clone(), room, self.shared.clone(), inputs.downgrade());
         self.shared.router.rooms.write().unwrap_or_else(PoisonError::into_inner).insert(key, inputs.clone());
-        rooms.insert(name.to_owned(), RoomEntry { key, inputs: inputs.clone() });
+        rooms.insert(name.clone(), RoomEntry { key, inputs: inputs.clone() });
         tracing::info!(room = %name, "room opened");
         tokio::spawn(task.run(queue));
         Ok(inputs)
     }
 
-    fn settings(&self, name: &str, config: Option<&proto::RoomConfiguration>) -> Settings {
+    fn settings(&self, name: &RoomName, config: Option<&proto::RoomConfiguration>) -> Settings {
         let mut settings = self.config.room.clone();
-        name.clone_into(&mut settings.name);
+        settings.name.clone_from(&name.name);
         if let Some(config) = config {
             if config.empty_timeout > 0 {
                 settings.empty_timeout = Duration::from_secs(config.empty_timeout.into());

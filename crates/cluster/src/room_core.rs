@@ -19,6 +19,7 @@ use livekit_protocol as proto;
 use proto::leave_request::Action;
 use proto::signal_response::Message;
 use tutti_forward::{ForwardEvent, LegQuality};
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_media::{MediaCommand, MediaEvent};
 use tutti_room::{
     AdminError, AdminReply, AdminRequest, Joiner, Leg, MemberKey, Notice, Output as Said, Request, Room, RoomEvent,
@@ -143,7 +144,7 @@ impl From<tutti_room::JoinError> for Refusal {
 #[derive(Debug)]
 pub struct RoomStart {
     /// The room's key on this node.
-    pub key: u32,
+    pub key: RoomKey,
     /// The room, nobody in it yet.
     pub room: Room,
     /// What every client is told.
@@ -155,13 +156,13 @@ pub struct RoomStart {
 struct Member {
     session: Session,
     socket: Option<SocketNumber>,
-    shard: u16,
+    shard: ShardNumber,
     deadline: Option<Instant>,
 }
 
 /// One room while it lives. See the module's head.
 pub struct RoomCore {
-    key: u32,
+    key: RoomKey,
     room: Room,
     facts: Arc<Facts>,
     sif_trailer: Vec<u8>,
@@ -459,20 +460,20 @@ impl RoomCore {
     fn forwarded(&mut self, now: Instant, event: ForwardEvent) {
         let request = match event {
             ForwardEvent::Speaker { track, level, active } => {
-                let track = TrackNumber(track.0 as u32);
+                let track = TrackNumber(track.index());
                 (self.publishers.get(&track), Request::Speaker { track, level, active })
             }
             ForwardEvent::Upstream { track, quality, layers } => {
-                let track = TrackNumber(track.0 as u32);
+                let track = TrackNumber(track.index());
                 (self.publishers.get(&track), Request::Upstream(track, leg(&quality, layers)))
             }
             ForwardEvent::Downstream { subscription, quality, spatial } => {
-                let subscription = SubscriptionNumber(subscription.0 as u32);
+                let subscription = SubscriptionNumber(subscription.index());
                 let layers = spatial.map_or(0, |layer| 1_u8.checked_shl(layer.into()).unwrap_or(0));
                 (self.subscribers.get(&subscription), Request::Downstream(subscription, leg(&quality, layers)))
             }
             ForwardEvent::CodecMismatch { subscription } => {
-                let subscription = SubscriptionNumber(subscription.0 as u32);
+                let subscription = SubscriptionNumber(subscription.index());
                 let why = proto::SubscriptionError::SeCodecUnsupported;
                 (self.subscribers.get(&subscription), Request::SubscriptionFailed(subscription, why))
             }

@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 use tokio::sync::{mpsc, oneshot};
+use tutti_id::{RoomKey, RoomName};
 use tutti_media::{MediaCommand, MediaEvent};
 use tutti_room::{AdminError, AdminReply, AdminRequest, Joiner, MemberKey, OverLimit, Room, RoomEvent};
 use tutti_signal::{Frame, Placement};
@@ -60,8 +61,8 @@ struct Socket {
 
 /// One room while it lives.
 pub(crate) struct RoomTask {
-    key: u32,
-    name: String,
+    key: RoomKey,
+    name: RoomName,
     core: RoomCore,
     node: Arc<Shared>,
     own: mpsc::WeakSender<Input>,
@@ -78,8 +79,14 @@ pub(crate) struct RoomTask {
 }
 
 impl RoomTask {
-    /// A room named `name`. `own` is the way to this task, for the clients that join.
-    pub(crate) fn new(key: u32, name: String, room: Room, node: Arc<Shared>, own: mpsc::WeakSender<Input>) -> Self {
+    /// The room called `name`. `own` is the way to this task, for the clients that join.
+    pub(crate) fn new(
+        key: RoomKey,
+        name: RoomName,
+        room: Room,
+        node: Arc<Shared>,
+        own: mpsc::WeakSender<Input>,
+    ) -> Self {
         let sif_trailer = rand::random::<[u8; 16]>().to_vec();
         let core = RoomCore::new(RoomStart { key, room, facts: node.facts.clone(), sif_trailer });
         Self {

@@ -10,6 +10,7 @@ use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tokio::time::timeout;
 use tutti_cluster::{Attached, JoinError, JoinRequest, Node, NodeConfig, Outgoing, Resume, TokenIssuer};
+use tutti_id::RoomName;
 use tutti_media::MediaConfig;
 use tutti_room::{Joiner, Settings};
 use tutti_signal::{Facts, Mode};
@@ -47,7 +48,7 @@ fn node(room: Settings) -> Node {
 
 fn request(room: &str, identity: &str) -> JoinRequest {
     JoinRequest {
-        room: room.into(),
+        room: RoomName::of_default_app(room),
         create: false,
         room_config: None,
         joiner: Joiner {

@@ -7,6 +7,7 @@ use livekit_protocol as proto;
 use proto::leave_request::Action;
 use proto::signal_response::Message;
 use tutti_cluster::{JoinRequest, Refusal, RoomCore, RoomInput, RoomOutput, RoomStart, SocketNumber, TokenIssuer};
+use tutti_id::{RoomKey, RoomName, ShardNumber};
 use tutti_media::MediaCommand;
 use tutti_room::{Joiner, MemberKey, Room, Settings};
 use tutti_signal::{Facts, Mode, Placement};
@@ -32,12 +33,12 @@ fn room(now: Instant) -> RoomCore {
         ping_timeout_s: 15,
     };
     let room = Room::new(settings, 1, now, UNIX_MS);
-    RoomCore::new(RoomStart { key: 1, room, facts: Arc::new(facts), sif_trailer: vec![0; 16] })
+    RoomCore::new(RoomStart { key: RoomKey(1), room, facts: Arc::new(facts), sif_trailer: vec![0; 16] })
 }
 
 fn join(core: &mut RoomCore, now: Instant, identity: &str, socket: u64) -> Result<MemberKey, Refusal> {
     let request = JoinRequest {
-        room: "r".into(),
+        room: RoomName::of_default_app("r"),
         create: true,
         room_config: None,
         joiner: Joiner {
@@ -63,7 +64,7 @@ fn join(core: &mut RoomCore, now: Instant, identity: &str, socket: u64) -> Resul
         publisher_offer: None,
         sync_state: None,
     };
-    let placement = Placement { shard: 0, candidates: Vec::new(), fingerprint: Fingerprint([0; 32]) };
+    let placement = Placement { shard: ShardNumber(0), candidates: Vec::new(), fingerprint: Fingerprint([0; 32]) };
     core.join(now, UNIX_MS, request, SocketNumber(socket), placement, [socket as u8; 32])
 }
 

@@ -3,6 +3,7 @@
 //! Plain values only: they cross a thread boundary through a bounded mailbox. "Track" is one published source;
 //! "subscription" is that track on its way to one subscriber.
 
+use tutti_id::RoomKey;
 use tutti_rtp::{Codec, ExtensionMap, MediaKind};
 
 /// Names one published track on this node. The upper 32 bits are the key of its room.
@@ -14,26 +15,36 @@ pub struct TrackKey(pub u64);
 pub struct SubscriptionKey(pub u64);
 
 impl TrackKey {
-    /// The key with number `index` in the room with key `room`.
-    pub const fn new(room: u32, index: u32) -> Self {
-        Self((room as u64) << 32 | index as u64)
+    /// The key with number `index` in this room.
+    pub const fn new(room: RoomKey, index: u32) -> Self {
+        Self(room.with_index(index))
     }
 
-    /// Key of the room.
-    pub const fn room(self) -> u32 {
-        (self.0 >> 32) as u32
+    /// Its room.
+    pub const fn room(self) -> RoomKey {
+        RoomKey::of(self.0)
+    }
+
+    /// Its number in the room.
+    pub const fn index(self) -> u32 {
+        RoomKey::index_of(self.0)
     }
 }
 
 impl SubscriptionKey {
-    /// The key with number `index` in the room with key `room`.
-    pub const fn new(room: u32, index: u32) -> Self {
-        Self((room as u64) << 32 | index as u64)
+    /// The key with number `index` in this room.
+    pub const fn new(room: RoomKey, index: u32) -> Self {
+        Self(room.with_index(index))
     }
 
-    /// Key of the room.
-    pub const fn room(self) -> u32 {
-        (self.0 >> 32) as u32
+    /// Its room.
+    pub const fn room(self) -> RoomKey {
+        RoomKey::of(self.0)
+    }
+
+    /// Its number in the room.
+    pub const fn index(self) -> u32 {
+        RoomKey::index_of(self.0)
     }
 }
 

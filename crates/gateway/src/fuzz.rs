@@ -116,14 +116,16 @@ fn packed(join_request: &[u8], gzip: bool, says_gzip: bool) -> String {
 fn admitted(request: &JoinRequest, claims: &Claims, keys: &Keys, settings: &Settings) {
     let (joiner, limits) = (&request.joiner, &settings.limits);
     assert!(!joiner.identity.is_empty() && joiner.identity.len() <= limits.identity_bytes);
-    assert!(!request.room.is_empty() && request.room.len() <= settings.room_name_bytes);
+    assert!(!request.room.name.is_empty() && request.room.name.len() <= settings.room_name_bytes);
     assert!(joiner.name.len() <= limits.name_bytes && joiner.metadata.len() <= limits.metadata_bytes);
     let attributes: usize = joiner.attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
     assert!(attributes <= limits.attributes_bytes);
 
     let rights = claims.video.permission();
     let given = &joiner.permission;
-    assert!(claims.video.room_join && request.room == claims.video.room && request.create == claims.video.room_create);
+    assert!(
+        claims.video.room_join && request.room.name == claims.video.room && request.create == claims.video.room_create
+    );
     assert!(!given.can_publish || rights.can_publish);
     assert!(!given.can_subscribe || rights.can_subscribe);
     assert!(!given.can_publish_data || rights.can_publish_data);
@@ -145,7 +147,7 @@ fn admitted(request: &JoinRequest, claims: &Claims, keys: &Keys, settings: &Sett
     };
     let token = request.issuer.refresh(&participant).expect("the key is known");
     let again = keys.verify(&token, std::time::SystemTime::now()).expect("a token that was just signed");
-    assert_eq!((again.identity(), &again.video.room), (joiner.identity.as_str(), &request.room));
+    assert_eq!((again.identity(), &again.video.room), (joiner.identity.as_str(), &request.room.name));
     assert_eq!((&again.metadata, &again.attributes), (&joiner.metadata, &joiner.attributes));
 }
 

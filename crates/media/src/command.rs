@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tutti_forward::{ForwardCommand, ForwardEvent};
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_transport::{TransportCommand, TransportEvent, TransportId};
 
 /// Where a new transport lives, and how its peer reaches it.
@@ -10,7 +11,7 @@ use tutti_transport::{TransportCommand, TransportEvent, TransportId};
 pub struct Placement {
     /// Shard that the transport must be opened on. Its number in four lower-case hexadecimal digits begins the
     /// transport's own ICE user name fragment.
-    pub shard: u16,
+    pub shard: ShardNumber,
     /// Our candidates as `candidate:…` texts (RFC 8839, section 5.1), best first. UDP, then ICE-TCP passive.
     pub candidates: Vec<String>,
 }
@@ -21,7 +22,7 @@ pub enum MediaCommand {
     /// About one transport.
     Transport {
         /// Shard from [`Placement`]; read when the command is `Open`, and remembered from then on.
-        shard: u16,
+        shard: ShardNumber,
         /// The transport.
         id: TransportId,
         /// What to do.
@@ -51,8 +52,8 @@ pub enum MediaEvent {
 }
 
 impl MediaEvent {
-    /// Key of the room that the event belongs to.
-    pub fn room(&self) -> u32 {
+    /// The room that the event belongs to.
+    pub fn room(&self) -> RoomKey {
         match self {
             Self::Transport { id, .. } => id.room(),
             Self::Forward(event) => match event {

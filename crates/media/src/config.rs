@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use tutti_id::ShardNumber;
 use tutti_transport::TransportId;
 
 /// Settings of a [`MediaPlane`](crate::MediaPlane), fixed for its life.
@@ -95,7 +96,7 @@ pub enum MediaError {
     UnknownTransport(TransportId),
     /// A command names a shard that does not exist.
     #[error("unknown shard {0}")]
-    UnknownShard(u16),
+    UnknownShard(ShardNumber),
     /// The media plane is shutting down.
     #[error("the media plane is shut down")]
     Closed,

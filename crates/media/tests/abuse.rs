@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tutti_forward::SubscriptionKey;
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_media::plane::ufrag_prefix;
 use tutti_media::shard::ShardCommand;
 use tutti_media::{MediaCommand, MediaEvent, ShardMetrics};
@@ -74,10 +75,12 @@ struct Hostile {
 
 impl Hostile {
     fn join(world: &mut World) -> Self {
-        let id = TransportId::new(ROOM + 1, 7);
+        let id = TransportId::new(RoomKey(4), 7);
         let ours = IceCredentials { ufrag: "hostilehostile".into(), pwd: "password-of-the-hostile-one".into() };
-        let server =
-            IceCredentials { ufrag: format!("{}hostile", ufrag_prefix(0)), pwd: "password-for-the-hostile-one".into() };
+        let server = IceCredentials {
+            ufrag: format!("{}hostile", ufrag_prefix(ShardNumber(0))),
+            pwd: "password-for-the-hostile-one".into(),
+        };
         let config = Arc::new(TransportConfig::new(Certificate::generate().expect("certificate")).expect("config"));
         let remote = |ice: &IceCredentials, fingerprint, dtls_role| {
             let (ice, message) = (ice.clone(), Some(65_536));
@@ -86,7 +89,11 @@ impl Hostile {
             TransportCommand::SetRemote(Box::new(remote))
         };
         let open = OpenTransport { ice: server.clone(), ice_lite: true, open_channels: Vec::new() };
-        world.command(MediaCommand::Transport { shard: 0, id, command: TransportCommand::Open(Box::new(open)) });
+        world.command(MediaCommand::Transport {
+            shard: ShardNumber(0),
+            id,
+            command: TransportCommand::Open(Box::new(open)),
+        });
         world.transport(id, remote(&ours, config.fingerprint(), DtlsRole::Server));
         let open = OpenTransport {
             ice: ours,
@@ -281,7 +288,7 @@ fn feedback_has_a_rate() {
     let ssrc = world.new_ssrc();
     let sink = Sink { mid: "1".into(), kind: Kind::Audio, ssrc, rtx_ssrc: None, ..call.sink.clone() };
     let track = tutti_forward::TrackKey::new(ROOM, 1);
-    let subscribe = sink.section(SubscriptionKey::new(ROOM + 1, 1), track);
+    let subscribe = sink.section(SubscriptionKey::new(RoomKey(4), 1), track);
     let command = tutti_forward::ForwardCommand::Subscribe(Box::new(subscribe));
     world.command(MediaCommand::Forward { transport: hostile.id, command });
     call.talk(&mut world, SECOND);
@@ -343,7 +350,7 @@ fn half_open_transports_are_bounded() {
     let mut world = World::new(1);
     let mut call = Call::new(&mut world);
     let open = |world: &mut World, number: u32| {
-        let id = TransportId::new(ROOM + 2, number);
+        let id = TransportId::new(RoomKey(5), number);
         let ice = IceCredentials { ufrag: format!("0000half{number:08}"), pwd: "p".repeat(24) };
         let open = OpenTransport { ice, ice_lite: true, open_channels: Vec::new() };
         let command = TransportCommand::Open(Box::new(open));
@@ -365,7 +372,7 @@ fn half_open_transports_are_bounded() {
     };
     assert_eq!(refused(&world), 10, "and told so");
     // Whoever goes leaves its place to the next one.
-    let id = TransportId::new(ROOM + 2, 0);
+    let id = TransportId::new(RoomKey(5), 0);
     let now = world.now;
     world.shards[0].handle_command(now, ShardCommand::Transport { id, command: TransportCommand::Close });
     open(&mut world, PLACES + 10);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use str0m::net::Protocol;
 use tutti_forward::{ForwardCommand, SubscriptionKey, TrackKey};
+use tutti_id::ShardNumber;
 use tutti_media::plane::ufrag_prefix;
 use tutti_media::{MediaCommand, MediaConfig, MediaError, MediaEvent, MediaPlane};
 use tutti_transport::tcp_frame::{self, Framer};
@@ -37,7 +38,7 @@ struct Participant {
 
 impl Participant {
     /// Opens a transport on the shard that the plane chooses and a socket to one of its candidates.
-    fn join(plane: &MediaPlane, number: u32, others: usize, tcp: bool) -> (Self, u16) {
+    fn join(plane: &MediaPlane, number: u32, others: usize, tcp: bool) -> (Self, ShardNumber) {
         let placement = plane.place(ROOM, others);
         let wanted = if tcp { "tcp" } else { "udp" };
         let candidate = placement.candidates.iter().find(|text| text.contains(wanted)).expect("a candidate");
@@ -125,7 +126,7 @@ fn connected(events: &Receiver<MediaEvent>, seen: &mut Vec<MediaEvent>, count: u
 }
 
 /// Somebody who knows a transport's name but not its password is not kept.
-fn stranger_is_closed(participant: &Participant, shard: u16) {
+fn stranger_is_closed(participant: &Participant, shard: ShardNumber) {
     let Wire::Tcp(stream, _) = &participant.wire else { panic!("not over TCP") };
     let name = format!("{}loopback0003:somebody!!!", ufrag_prefix(shard));
     let mut check = vec![0, 1, 0, 64, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
@@ -223,7 +224,9 @@ fn a_call_over_udp_and_tcp_across_two_shards() {
 
     for participant in &participants {
         let id = participant.client.id;
-        plane.send_blocking(MediaCommand::Transport { shard: 0, id, command: TransportCommand::Close }).expect("sent");
+        plane
+            .send_blocking(MediaCommand::Transport { shard: ShardNumber(0), id, command: TransportCommand::Close })
+            .expect("sent");
     }
     let again = plane.clone();
     plane.shutdown();
@@ -237,7 +240,7 @@ fn a_call_over_udp_and_tcp_across_two_shards() {
         open_channels: Vec::new(),
     };
     let late = MediaCommand::Transport {
-        shard: 0,
+        shard: ShardNumber(0),
         id: TransportId::new(ROOM, 9),
         command: TransportCommand::Open(Box::new(open)),
     };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 use tutti_cluster::{JoinRequest, Refusal, RoomCore, RoomInput, RoomOutput, RoomStart, SocketNumber};
+use tutti_id::{RoomKey, RoomName, ShardNumber};
 use tutti_media::plane::Routing;
 use tutti_media::shard::{Flushed, SendBatch, ShardConfig, ShardCore};
 use tutti_media::{MediaCommand, MediaEvent, ShardMetrics};
@@ -50,7 +51,7 @@ enum Work {
 }
 
 struct Held {
-    name: String,
+    name: RoomName,
     core: RoomCore,
     work: VecDeque<Work>,
     commands: VecDeque<MediaCommand>,
@@ -69,9 +70,9 @@ pub(crate) struct Server {
     pub(crate) wall_jump_ms: i64,
     shards: Vec<ShardCore>,
     routing: Routing,
-    rooms: BTreeMap<u32, Held>,
-    names: BTreeMap<String, u32>,
-    sockets: BTreeMap<SocketNumber, (u32, MemberKey)>,
+    rooms: BTreeMap<RoomKey, Held>,
+    names: BTreeMap<RoomName, RoomKey>,
+    sockets: BTreeMap<SocketNumber, (RoomKey, MemberKey)>,
     sockets_made: u64,
     rooms_made: u32,
     settings: Settings,
@@ -85,15 +86,15 @@ pub(crate) struct Server {
     faults: Vec<String>,
 }
 
-pub(crate) fn shard_address(shard: u16) -> SocketAddr {
-    (Ipv4Addr::new(10, 0, 0, 1), 7882 + shard).into()
+pub(crate) fn shard_address(shard: ShardNumber) -> SocketAddr {
+    (Ipv4Addr::new(10, 0, 0, 1), 7882 + shard.0).into()
 }
 
 impl Server {
     pub(crate) fn new(now: Instant, seed: u64, shards: u16, tracing: bool) -> Self {
-        let shard = |shard: u16| {
+        let shard = |shard: ShardNumber| {
             let local = LocalAddresses { udp: vec![shard_address(shard)], tcp: Vec::new() };
-            let seed = spread(seed, u64::from(shard));
+            let seed = spread(seed, u64::from(shard.0));
             ShardCore::new(ShardConfig { shard, transport: Arc::clone(&TRANSPORT), local, seed }, now)
         };
         let settings = Settings {
@@ -115,7 +116,7 @@ impl Server {
             start: now,
             start_wall_ms: 1_700_000_000_000,
             wall_jump_ms: 0,
-            shards: (0..shards).map(shard).collect(),
+            shards: (0..shards).map(ShardNumber).map(shard).collect(),
             routing: Routing::new(usize::from(shards), SHARD_SUBSCRIBERS_MAX),
             rooms: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -138,11 +139,15 @@ impl Server {
     }
 
     pub(crate) fn room(&self, name: &str) -> Option<&RoomCore> {
-        self.names.get(name).and_then(|key| self.rooms.get(key)).map(|held| &held.core)
+        self.named(name).and_then(|key| self.rooms.get(&key)).map(|held| &held.core)
     }
 
     pub(crate) fn rooms(&self) -> impl Iterator<Item = &RoomCore> {
         self.rooms.values().map(|held| &held.core)
+    }
+
+    fn named(&self, name: &str) -> Option<RoomKey> {
+        self.names.get(&RoomName::of_default_app(name)).copied()
     }
 
     /// Nothing waits between a room and the shards.
@@ -183,7 +188,7 @@ impl Server {
                 while shard.handle_links(now) {}
             }
         }
-        let due: Vec<u32> = self.rooms.iter().filter(|(_, held)| held.is_due(now)).map(|(key, _)| *key).collect();
+        let due: Vec<RoomKey> = self.rooms.iter().filter(|(_, held)| held.is_due(now)).map(|(key, _)| *key).collect();
         for key in due {
             self.run(now, key);
         }
@@ -219,7 +224,7 @@ impl Server {
     }
 
     pub(crate) fn handle_datagram(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, mut bytes: Vec<u8>) {
-        let shard = usize::from(to.port() - shard_address(0).port());
+        let shard = usize::from(to.port() - shard_address(ShardNumber(0)).port());
         let path = Path { proto: Proto::Udp, remote: from, local: to };
         if let Some(shard) = self.shards.get_mut(shard) {
             shard.handle_datagram(now, path, &mut bytes);
@@ -229,7 +234,7 @@ impl Server {
 
     /// Fault point: after `commands` more commands of a room, the mailbox of a shard is full for a while.
     pub(crate) fn fill_mailbox(&mut self, name: &str, commands: usize, span: Duration) {
-        let held = self.names.get(name).and_then(|key| self.rooms.get_mut(key));
+        let held = self.named(name).and_then(|key| self.rooms.get_mut(&key));
         if let Some(held) = held {
             held.fills = Some((commands, span));
         }
@@ -247,14 +252,14 @@ impl Server {
         self.start_wall_ms + self.wall_jump_ms + now.saturating_duration_since(self.start).as_millis() as i64
     }
 
-    fn open(&mut self, now: Instant, name: &str) -> u32 {
+    fn open(&mut self, now: Instant, name: &RoomName) -> RoomKey {
         self.rooms_made += 1;
-        let key = self.rooms_made;
-        let settings = Settings { name: name.to_owned(), ..self.settings.clone() };
-        let room = Room::new(settings, self.seed ^ u64::from(key), now, self.wall_ms(now));
+        let key = RoomKey(self.rooms_made);
+        let settings = Settings { name: name.name.clone(), ..self.settings.clone() };
+        let room = Room::new(settings, self.seed ^ u64::from(key.0), now, self.wall_ms(now));
         let core = RoomCore::new(RoomStart { key, room, facts: Arc::clone(&self.facts), sif_trailer: vec![7; 16] });
         let held = Held {
-            name: name.to_owned(),
+            name: name.clone(),
             core,
             work: VecDeque::new(),
             commands: VecDeque::new(),
@@ -262,11 +267,11 @@ impl Server {
             fills: None,
         };
         self.rooms.insert(key, held);
-        self.names.insert(name.to_owned(), key);
+        self.names.insert(name.clone(), key);
         key
     }
 
-    fn work(&mut self, now: Instant, key: u32, work: Work) {
+    fn work(&mut self, now: Instant, key: RoomKey, work: Work) {
         // What is for a room that is gone needs no one.
         if let Some(held) = self.rooms.get_mut(&key) {
             held.work.push_back(work);
@@ -276,7 +281,7 @@ impl Server {
     }
 
     /// A room's task, until it has nothing to do or must wait for a mailbox.
-    fn run(&mut self, now: Instant, key: u32) {
+    fn run(&mut self, now: Instant, key: RoomKey) {
         loop {
             let Some(held) = self.rooms.get_mut(&key) else { return };
             if held.stuck_until.is_some_and(|until| now < until) {
@@ -286,7 +291,7 @@ impl Server {
             while let Some(command) = held.next_command(now) {
                 // A transport that is gone needs no command.
                 for (shard, command) in self.routing.route(command).unwrap_or_default() {
-                    self.shards[usize::from(shard)].handle_command(now, command);
+                    self.shards[shard.index()].handle_command(now, command);
                 }
             }
             if held.stuck_until.is_some() {
@@ -303,7 +308,7 @@ impl Server {
     }
 
     /// One round; `true`: the room is over.
-    fn round(&mut self, now: Instant, key: u32) -> bool {
+    fn round(&mut self, now: Instant, key: RoomKey) -> bool {
         let wall_ms = self.wall_ms(now);
         let Some(held) = self.rooms.get_mut(&key) else { return true };
         let batch: Vec<Work> = held.work.drain(..INPUTS_PER_ROUND.min(held.work.len())).collect();
@@ -330,7 +335,7 @@ impl Server {
         over | self.carry_out(key)
     }
 
-    fn admit(&mut self, now: Instant, key: u32, ticket: u64, request: JoinRequest) {
+    fn admit(&mut self, now: Instant, key: RoomKey, ticket: u64, request: JoinRequest) {
         let wall_ms = self.wall_ms(now);
         self.sockets_made += 1;
         let socket = SocketNumber(self.sockets_made);
@@ -352,7 +357,7 @@ impl Server {
     }
 
     /// `true`: the room is over.
-    fn carry_out(&mut self, key: u32) -> bool {
+    fn carry_out(&mut self, key: RoomKey) -> bool {
         let Some(held) = self.rooms.get_mut(&key) else { return true };
         let mut over = false;
         while let Some(output) = held.core.poll_output() {
@@ -376,13 +381,13 @@ impl Server {
         over
     }
 
-    fn close(&mut self, now: Instant, key: u32) {
+    fn close(&mut self, now: Instant, key: RoomKey) {
         let Some(held) = self.rooms.remove(&key) else { return };
         self.names.remove(&held.name);
         self.sockets.retain(|_, (room, _)| *room != key);
         for command in held.commands {
             for (shard, command) in self.routing.route(command).unwrap_or_default() {
-                self.shards[usize::from(shard)].handle_command(now, command);
+                self.shards[shard.index()].handle_command(now, command);
             }
         }
         for work in held.work {
@@ -417,7 +422,7 @@ impl Server {
                 events.extend(std::iter::from_fn(|| self.shards[shard].poll_event()));
                 while let Some(other) = self.shards[shard].poll_wake() {
                     moved = true;
-                    while self.shards[usize::from(other)].handle_links(now) {}
+                    while self.shards[other.index()].handle_links(now) {}
                 }
             }
             if events.is_empty() && !moved {

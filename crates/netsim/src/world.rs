@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 use tutti_cluster::{JoinRequest, Refusal, Resume, SocketNumber, TokenIssuer};
+use tutti_id::RoomName;
 use tutti_room::Joiner;
 use tutti_signal::{Frame, Mode};
 
@@ -573,7 +574,7 @@ fn join_request(client: &Client, resume: Option<String>, offer: Option<proto::Se
         ..Default::default()
     };
     JoinRequest {
-        room: client.room.clone(),
+        room: RoomName::of_default_app(client.room.clone()),
         create: true,
         room_config: None,
         joiner: Joiner {

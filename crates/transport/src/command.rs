@@ -3,6 +3,7 @@
 //! Plain values only: they cross a thread boundary through a bounded mailbox.
 
 use bytes::Bytes;
+use tutti_id::RoomKey;
 
 /// Names one transport (peer connection) on this node. The upper 32 bits are the key of the room it belongs to,
 /// so that an event finds its room without a table.
@@ -10,14 +11,19 @@ use bytes::Bytes;
 pub struct TransportId(pub u64);
 
 impl TransportId {
-    /// The id with number `index` in the room with key `room`.
-    pub const fn new(room: u32, index: u32) -> Self {
-        Self((room as u64) << 32 | index as u64)
+    /// The id with number `index` in this room.
+    pub const fn new(room: RoomKey, index: u32) -> Self {
+        Self(room.with_index(index))
     }
 
-    /// Key of the room that this transport belongs to.
-    pub const fn room(self) -> u32 {
-        (self.0 >> 32) as u32
+    /// The room that this transport belongs to.
+    pub const fn room(self) -> RoomKey {
+        RoomKey::of(self.0)
+    }
+
+    /// Its number in the room.
+    pub const fn index(self) -> u32 {
+        RoomKey::index_of(self.0)
     }
 }
 

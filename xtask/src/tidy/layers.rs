@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 /// Layers, lowest first. A crate imports crates of lower layers only.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 8] = [
+    // Names that pass through every layer.
+    ("name", &["tutti-id"]),
     ("wire", &["tutti-rtp", "tutti-sdp", "tutti-token", "tutti-limit"]),
     ("core", &["tutti-transport", "tutti-forward", "tutti-room", "tutti-signal"]),
     ("shell", &["tutti-media", "tutti-cluster"]),

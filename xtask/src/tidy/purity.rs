@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::sources::walk;
 
-/// Crates of the layers `wire` and `core`, by folder.
-const PURE: [&str; 8] = ["rtp", "sdp", "token", "limit", "transport", "forward", "room", "signal"];
+/// Crates of the layers `name`, `wire` and `core`, by folder.
+const PURE: [&str; 9] = ["id", "rtp", "sdp", "token", "limit", "transport", "forward", "room", "signal"];
 
 /// What their code does not say.
 const IMPURE: [&str; 13] = [

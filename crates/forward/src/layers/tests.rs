@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tutti_id::RoomKey;
 use tutti_rtp::{Codec, ExtensionMap, MediaKind, NtpTime};
 
 use super::*;
@@ -13,7 +14,7 @@ fn format(codec: Codec, payload_type: u8) -> PayloadFormat {
 
 fn publish(mid: &str, codec: Codec, streams: u8) -> PublishTrack {
     PublishTrack {
-        track: TrackKey::new(1, 1),
+        track: TrackKey::new(RoomKey(1), 1),
         kind: MediaKind::Video,
         mid: mid.to_owned(),
         formats: vec![format(codec, 96)],
@@ -63,7 +64,7 @@ fn a_backup_codec_adds_a_section_and_moves_nothing() {
 #[test]
 fn absurd_sections_are_refused() {
     let mut layers = Layers::new(&publish("1", Codec::Vp8, 3)).unwrap();
-    let other = PublishTrack { track: TrackKey::new(1, 2), ..publish("2", Codec::Vp8, 1) };
+    let other = PublishTrack { track: TrackKey::new(RoomKey(1), 2), ..publish("2", Codec::Vp8, 1) };
     let cases = [
         (other, "given to track"),
         (publish("2", Codec::Vp8, 14), "too many streams"),

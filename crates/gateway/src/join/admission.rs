@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use livekit_protocol as proto;
 use proto::participant_info::{Kind as ProtoKind, KindDetail};
 use tutti_cluster::JoinRequest;
+use tutti_id::RoomName;
 use tutti_room::Joiner;
 use tutti_token::{Claims, Keys, Kind};
 
@@ -62,7 +63,7 @@ pub(crate) fn admit(
 
     let joiner = joiner(&claims, &asked);
     Ok(JoinRequest {
-        room: claims.video.room.clone(),
+        room: RoomName::of_default_app(claims.video.room.clone()),
         create: claims.video.room_create,
         room_config,
         joiner,

@@ -20,6 +20,7 @@ use proto::signal_response::Message as Response;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tutti_cluster::{Attached, Outgoing};
+use tutti_id::RoomName;
 use tutti_limit::Allowance;
 use tutti_signal::Frame;
 
@@ -96,7 +97,13 @@ impl End {
 
 /// Runs a socket until it ends. Whoever it belongs to is not thereby gone: the session decides that.
 #[tracing::instrument(name = "socket", skip_all, fields(room = %room, participant = %identity))]
-pub(crate) async fn run(mut socket: WebSocket, attached: Attached, room: String, identity: String, metrics: &Metrics) {
+pub(crate) async fn run(
+    mut socket: WebSocket,
+    attached: Attached,
+    room: RoomName,
+    identity: String,
+    metrics: &Metrics,
+) {
     let end = pump(&mut socket, attached, metrics).await;
     metrics.closed(end.name());
     tracing::info!(reason = end.name(), "socket closed");

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 pub use routing::{Routed, Routing, RoutingCensus};
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_transport::Fingerprint;
 pub use ufrag::{shard_of_ufrag, ufrag_prefix};
 
@@ -62,11 +63,11 @@ impl MediaPlane {
         start::start(&config, &events).map(|inner| Self { inner: Arc::new(inner) })
     }
 
-    /// Where a new participant of the room with key `room` goes, which has `subscribers_in_room` of them already. All
+    /// Where a new participant of `room` goes, which has `subscribers_in_room` of them already. All
     /// transports of one participant belong on one shard: ask once for each participant.
-    pub fn place(&self, room: u32, subscribers_in_room: usize) -> Placement {
+    pub fn place(&self, room: RoomKey, subscribers_in_room: usize) -> Placement {
         let shard = lock(&self.inner.routing).place(room, subscribers_in_room);
-        let candidates = self.inner.shards.get(usize::from(shard)).map(|shard| shard.candidates.clone());
+        let candidates = self.inner.shards.get(shard.index()).map(|shard| shard.candidates.clone());
         Placement { shard, candidates: candidates.unwrap_or_default() }
     }
 
@@ -127,8 +128,8 @@ impl MediaPlane {
         }
     }
 
-    fn shard(&self, shard: u16) -> Result<&Shard, MediaError> {
-        self.inner.shards.get(usize::from(shard)).ok_or(MediaError::UnknownShard(shard))
+    fn shard(&self, shard: ShardNumber) -> Result<&Shard, MediaError> {
+        self.inner.shards.get(shard.index()).ok_or(MediaError::UnknownShard(shard))
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tutti_forward::{ForwardCommand, PublishTrack, SubscriptionKey, TrackKey};
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_transport::{TransportCommand, TransportId};
 
 use crate::command::MediaCommand;
@@ -18,11 +19,11 @@ use crate::shard::{ShardCommand, link};
 const IDLE_ROOMS_MAX: usize = 1024;
 
 /// A command and the shard it goes to.
-pub type Routed = (u16, ShardCommand);
+pub type Routed = (ShardNumber, ShardCommand);
 
 #[derive(Debug, Default)]
 struct TransportRoute {
-    shard: u16,
+    shard: ShardNumber,
     tracks: Vec<TrackKey>,
     subscriptions: Vec<SubscriptionKey>,
 }
@@ -31,12 +32,12 @@ struct TransportRoute {
 struct TrackRoute {
     home: Option<Home>,
     /// Subscriptions on each shard, the home shard included.
-    subscribers: BTreeMap<u16, usize>,
+    subscribers: BTreeMap<ShardNumber, usize>,
 }
 
 #[derive(Debug)]
 struct Home {
-    shard: u16,
+    shard: ShardNumber,
     transport: TransportId,
     /// Sections in the order they were published; the shards that import the track need them.
     sections: Vec<PublishTrack>,
@@ -45,13 +46,13 @@ struct Home {
 #[derive(Debug)]
 struct SubscriptionRoute {
     transport: TransportId,
-    shard: u16,
+    shard: ShardNumber,
     track: TrackKey,
 }
 
 #[derive(Debug)]
 struct RoomRoute {
-    home: u16,
+    home: ShardNumber,
     transports: usize,
 }
 
@@ -74,8 +75,8 @@ pub struct Routing {
     transports: HashMap<TransportId, TransportRoute>,
     tracks: HashMap<TrackKey, TrackRoute>,
     subscriptions: HashMap<SubscriptionKey, SubscriptionRoute>,
-    rooms: HashMap<u32, RoomRoute>,
-    links: BTreeSet<(u16, u16)>,
+    rooms: HashMap<RoomKey, RoomRoute>,
+    links: BTreeSet<(ShardNumber, ShardNumber)>,
     /// Transports and subscriptions on each shard.
     load: Vec<usize>,
     shard_subscribers_max: usize,
@@ -107,7 +108,7 @@ impl Routing {
 
     /// The shard for a new participant of `room`: the room's home, until that holds as many of the room's
     /// `subscribers_in_room` as a shard may.
-    pub fn place(&mut self, room: u32, subscribers_in_room: usize) -> u16 {
+    pub fn place(&mut self, room: RoomKey, subscribers_in_room: usize) -> ShardNumber {
         let least = self.least_loaded();
         if self.rooms.len() >= IDLE_ROOMS_MAX && !self.rooms.contains_key(&room) {
             let in_use = self.rooms.values().filter(|room| room.transports > 0).count();
@@ -149,17 +150,22 @@ impl Routing {
         }
     }
 
-    fn least_loaded(&self) -> u16 {
+    fn least_loaded(&self) -> ShardNumber {
         let least = self.load.iter().enumerate().min_by_key(|(_, load)| **load);
-        least.map_or(0, |(shard, _)| shard as u16)
+        least.map_or(ShardNumber::default(), |(shard, _)| ShardNumber::at(shard))
     }
 
-    fn shard_of(&self, id: TransportId) -> Result<u16, MediaError> {
+    fn shard_of(&self, id: TransportId) -> Result<ShardNumber, MediaError> {
         self.transports.get(&id).map(|route| route.shard).ok_or(MediaError::UnknownTransport(id))
     }
 
-    fn open(&mut self, shard: u16, id: TransportId, command: TransportCommand) -> Result<Vec<Routed>, MediaError> {
-        let load = self.load.get_mut(usize::from(shard)).ok_or(MediaError::UnknownShard(shard))?;
+    fn open(
+        &mut self,
+        shard: ShardNumber,
+        id: TransportId,
+        command: TransportCommand,
+    ) -> Result<Vec<Routed>, MediaError> {
+        let load = self.load.get_mut(shard.index()).ok_or(MediaError::UnknownShard(shard))?;
         if let Entry::Vacant(vacant) = self.transports.entry(id) {
             vacant.insert(TransportRoute { shard, ..TransportRoute::default() });
             *load += 1;
@@ -187,7 +193,13 @@ impl Routing {
         Ok(routed)
     }
 
-    fn publish(&mut self, transport: TransportId, shard: u16, section: &PublishTrack, routed: &mut Vec<Routed>) {
+    fn publish(
+        &mut self,
+        transport: TransportId,
+        shard: ShardNumber,
+        section: &PublishTrack,
+        routed: &mut Vec<Routed>,
+    ) {
         let track = self.tracks.entry(section.track).or_default();
         let home = track.home.get_or_insert_with(|| Home { shard, transport, sections: Vec::new() });
         if home.transport != transport {
@@ -199,7 +211,7 @@ impl Routing {
             Some(known) => known.clone_from(section),
             None => home.sections.push(section.clone()),
         }
-        let remotes: Vec<u16> = track.subscribers.keys().copied().filter(|remote| *remote != shard).collect();
+        let remotes: Vec<ShardNumber> = track.subscribers.keys().copied().filter(|remote| *remote != shard).collect();
         if first && let Some(route) = self.transports.get_mut(&transport) {
             route.tracks.push(section.track);
         }
@@ -231,7 +243,7 @@ impl Routing {
     fn subscribe(
         &mut self,
         transport: TransportId,
-        shard: u16,
+        shard: ShardNumber,
         key: SubscriptionKey,
         track_key: TrackKey,
         routed: &mut Vec<Routed>,
@@ -246,7 +258,7 @@ impl Routing {
         if let Some(route) = self.transports.get_mut(&transport) {
             route.subscriptions.push(key);
         }
-        if let Some(load) = self.load.get_mut(usize::from(shard)) {
+        if let Some(load) = self.load.get_mut(shard.index()) {
             *load += 1;
         }
         let track = self.tracks.entry(track_key).or_default();
@@ -292,7 +304,7 @@ impl Routing {
     }
 
     /// Joins two shards, once, before the first track goes from `home` to `remote`.
-    fn link(&mut self, home: u16, remote: u16, routed: &mut Vec<Routed>) {
+    fn link(&mut self, home: ShardNumber, remote: ShardNumber, routed: &mut Vec<Routed>) {
         if self.links.insert((home, remote)) {
             let (sending, receiving) = link();
             routed.push((home, ShardCommand::LinkTo { shard: remote, end: sending }));
@@ -300,8 +312,8 @@ impl Routing {
         }
     }
 
-    fn unload(&mut self, shard: u16) {
-        if let Some(load) = self.load.get_mut(usize::from(shard)) {
+    fn unload(&mut self, shard: ShardNumber) {
+        if let Some(load) = self.load.get_mut(shard.index()) {
             *load = load.saturating_sub(1);
         }
     }

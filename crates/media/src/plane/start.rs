@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use tutti_id::ShardNumber;
 use tutti_transport::{Certificate, LocalAddresses, TransportConfig};
 
 use super::candidates::{candidates, reachable};
@@ -63,7 +64,7 @@ pub(super) fn start(config: &MediaConfig, events: &EventSink) -> Result<Inner, M
         threads: Mutex::new(Vec::new()),
     };
     // From here on an early return drops `inner`, which stops the threads that run already.
-    for (number, (sockets, udp, bell)) in (0u16..).zip(plans) {
+    for (number, (sockets, udp, bell)) in plans.into_iter().enumerate() {
         let rung = Arc::clone(&bell);
         let mailbox = Arc::new(Mailbox::new(config.mailbox_commands_max, move || rung.ring()));
         let metrics = Arc::new(Mutex::new(ShardMetrics::default()));
@@ -74,14 +75,14 @@ pub(super) fn start(config: &MediaConfig, events: &EventSink) -> Result<Inner, M
         });
         let thread = ShardThread {
             shard: ShardConfig {
-                shard: number,
+                shard: ShardNumber::at(number),
                 transport: Arc::clone(&transport),
                 local: LocalAddresses { udp, tcp: tcp.clone() },
                 seed: rand::random(),
             },
             sockets,
             segments,
-            core: config.pin.then(|| cores[usize::from(number) % cores.len()]),
+            core: config.pin.then(|| cores[number % cores.len()]),
             bell,
             bells: bells.clone(),
             mailbox,
@@ -155,7 +156,7 @@ fn spawn_front(mut front: TcpFront, bell: Arc<Doorbell>, inner: &Inner) -> Resul
     spawn("media-tcp".into(), move || {
         let publish = Arc::clone(&metrics);
         let hand_over = |ufrag: &str, stream| {
-            let mailbox = shard_of_ufrag(ufrag).and_then(|shard| mailboxes.get(usize::from(shard)));
+            let mailbox = shard_of_ufrag(ufrag).and_then(|shard| mailboxes.get(shard.index()));
             let taken = mailbox.is_some_and(|mailbox| mailbox.try_send(ShardOrder::Tcp(stream)).is_ok());
             lock(&metrics).accepted += u64::from(taken);
             taken

@@ -6,6 +6,7 @@ use tutti_forward::{
     Encoding, ForwardCommand, LayerMode, LayerTarget, PayloadFormat, PublishTrack, SubscribeTrack, SubscriptionKey,
     TrackKey,
 };
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_rtp::{Codec, ExtensionMap, MediaKind};
 use tutti_transport::{IceCredentials, OpenTransport, TransportCommand, TransportId};
 
@@ -16,7 +17,7 @@ use crate::command::MediaCommand;
 use crate::config::MediaError;
 use crate::shard::ShardCommand;
 
-const ROOM: u32 = 9;
+const ROOM: RoomKey = RoomKey(9);
 
 fn ips(texts: &[&str]) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().expect("address")).collect()
@@ -69,8 +70,8 @@ fn candidate_texts() {
 
 #[test]
 fn the_shard_stands_at_the_front_of_a_ufrag() {
-    assert_eq!(ufrag_prefix(0), "0000");
-    assert_eq!(ufrag_prefix(0x1a2f), "1a2f");
+    assert_eq!(ufrag_prefix(ShardNumber(0)), "0000");
+    assert_eq!(ufrag_prefix(ShardNumber(0x1a2f)), "1a2f");
     let cases = [
         ("00030123abcd", Some(3)),
         ("ffffabcdefgh", Some(0xffff)),
@@ -83,7 +84,7 @@ fn the_shard_stands_at_the_front_of_a_ufrag() {
         ("", None),
     ];
     for (ufrag, expected) in cases {
-        assert_eq!(shard_of_ufrag(ufrag), expected, "{ufrag}");
+        assert_eq!(shard_of_ufrag(ufrag), expected.map(ShardNumber), "{ufrag}");
     }
 }
 
@@ -92,13 +93,14 @@ fn transport(index: u32) -> TransportId {
 }
 
 fn open(shard: u16, index: u32) -> MediaCommand {
+    let shard = ShardNumber(shard);
     let ice = IceCredentials { ufrag: ufrag_prefix(shard) + "abcdefgh", pwd: "p".repeat(24) };
     let open = OpenTransport { ice, ice_lite: true, open_channels: Vec::new() };
     MediaCommand::Transport { shard, id: transport(index), command: TransportCommand::Open(Box::new(open)) }
 }
 
 fn close(index: u32) -> MediaCommand {
-    MediaCommand::Transport { shard: 0, id: transport(index), command: TransportCommand::Close }
+    MediaCommand::Transport { shard: ShardNumber(0), id: transport(index), command: TransportCommand::Close }
 }
 
 fn publish(by: u32, track: u32, mid: &str) -> MediaCommand {
@@ -167,30 +169,30 @@ fn told(routed: Result<Vec<Routed>, MediaError>) -> Vec<(u16, &'static str)> {
         ShardCommand::LinkTo { .. } => "link to",
         ShardCommand::LinkFrom { .. } => "link from",
     };
-    routed.expect("routed").iter().map(|(shard, command)| (*shard, name(command))).collect()
+    routed.expect("routed").iter().map(|(shard, command)| (shard.0, name(command))).collect()
 }
 
 #[test]
 fn a_room_stays_at_home_until_it_is_full() {
     let mut routing = Routing::new(3, 2);
-    assert_eq!(routing.place(ROOM, 0), 0);
+    assert_eq!(routing.place(ROOM, 0), ShardNumber(0));
     told(routing.route(open(0, 1)));
-    assert_eq!(routing.place(ROOM, 1), 0);
+    assert_eq!(routing.place(ROOM, 1), ShardNumber(0));
     // Another room goes to where there is less to do.
-    assert_eq!(routing.place(ROOM + 1, 0), 1);
+    assert_eq!(routing.place(RoomKey(10), 0), ShardNumber(1));
     // From the threshold on, so do further members.
-    assert_eq!(routing.place(ROOM, 2), 1);
+    assert_eq!(routing.place(ROOM, 2), ShardNumber(1));
     told(routing.route(open(1, 2)));
-    assert_eq!(routing.place(ROOM, 2), 2);
+    assert_eq!(routing.place(ROOM, 2), ShardNumber(2));
     // Below it, home again.
-    assert_eq!(routing.place(ROOM, 1), 0);
+    assert_eq!(routing.place(ROOM, 1), ShardNumber(0));
 }
 
 #[test]
 fn commands_follow_their_transport() {
     let mut routing = Routing::new(2, 500);
     assert!(matches!(routing.route(publish(1, 1, "0")), Err(MediaError::UnknownTransport(_))));
-    assert!(matches!(routing.route(open(2, 1)), Err(MediaError::UnknownShard(2))));
+    assert!(matches!(routing.route(open(2, 1)), Err(MediaError::UnknownShard(ShardNumber(2)))));
     assert_eq!(told(routing.route(open(1, 1))), [(1, "open")]);
     assert_eq!(told(routing.route(publish(1, 1, "0"))), [(1, "publish")]);
     assert_eq!(told(routing.route(close(1))), [(1, "close")]);

@@ -70,15 +70,15 @@ impl ShardThread {
         let mailbox = Arc::clone(&self.mailbox);
         let shard = self.shard.shard;
         if let Some(Err(error)) = self.core.map(pin_to_core) {
-            tracing::warn!(shard, %error, "cannot pin the shard to a core");
+            tracing::warn!(%shard, %error, "cannot pin the shard to a core");
         }
         if let Err(error) = prefer_this_thread() {
-            tracing::debug!(shard, %error, "the shard is no more urgent than other threads");
+            tracing::debug!(%shard, %error, "the shard is no more urgent than other threads");
         }
         match catch_unwind(AssertUnwindSafe(|| Loop::new(self).and_then(|mut running| running.run()))) {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(shard, %error, "the shard has ended"),
-            Err(_) => tracing::error!(shard, "the shard has panicked"),
+            Ok(Err(error)) => tracing::error!(%shard, %error, "the shard has ended"),
+            Err(_) => tracing::error!(%shard, "the shard has panicked"),
         }
         mailbox.close();
     }
@@ -194,7 +194,7 @@ impl Loop {
             (self.start.events)(event);
         }
         while let Some(shard) = self.core.poll_wake() {
-            if let Some(bell) = self.start.bells.get(usize::from(shard)) {
+            if let Some(bell) = self.start.bells.get(shard.index()) {
                 bell.ring();
             }
         }

@@ -1,6 +1,7 @@
 //! What a shard is told: the control plane's commands as routed to it, and what joins it with other shards.
 
 use tutti_forward::{ForwardCommand, PublishTrack, TrackKey};
+use tutti_id::ShardNumber;
 use tutti_transport::{TransportCommand, TransportId};
 
 use super::relay::{LinkReceiver, LinkSender};
@@ -26,7 +27,7 @@ pub enum ShardCommand {
     /// one: the track's description grew.
     Import {
         /// Shard of the publisher.
-        home: u16,
+        home: ShardNumber,
         /// The section, as the publisher's shard knows it.
         section: Box<PublishTrack>,
     },
@@ -35,14 +36,14 @@ pub enum ShardCommand {
     /// Tracks from here will be followed by another shard.
     LinkTo {
         /// The other shard.
-        shard: u16,
+        shard: ShardNumber,
         /// Our end.
         end: LinkSender,
     },
     /// Tracks of another shard will be followed from here.
     LinkFrom {
         /// The other shard.
-        shard: u16,
+        shard: ShardNumber,
         /// Our end.
         end: LinkReceiver,
     },

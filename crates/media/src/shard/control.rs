@@ -8,6 +8,7 @@ use tutti_forward::{
     ForwardCommand, Layers, PublishTrack, ReceiveConfig, ReceiveTrack, SendTrack, SubscribeTrack, SubscriptionKey,
     TrackKey,
 };
+use tutti_id::ShardNumber;
 use tutti_rtp::Ssrc;
 use tutti_transport::{
     OpenTransport, Output, Proto, TcpConnection, Transmit, Transport, TransportCommand, TransportEvent, TransportId,
@@ -199,7 +200,7 @@ impl ShardCore {
         index
     }
 
-    fn import(&mut self, now: Instant, home: u16, section: &PublishTrack) {
+    fn import(&mut self, now: Instant, home: ShardNumber, section: &PublishTrack) {
         let index = match self.tracks_by_key.get(&section.track).copied() {
             Some(index) => {
                 if let Some(Origin::Replica { layers, confirmed, .. }) =

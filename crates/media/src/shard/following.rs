@@ -8,6 +8,7 @@ use super::relay::{Arrival, Wish};
 use super::track::{Follower, Origin};
 use super::{LINK_RETRY, ShardCore, TimerKey, arm};
 use tutti_forward::{PacketAt, TrackKey};
+use tutti_id::ShardNumber;
 
 /// Things taken from one link before the others get their turn.
 const TURN: usize = 256;
@@ -107,7 +108,7 @@ impl ShardCore {
         more
     }
 
-    fn grant(&mut self, now: Instant, shard: u16, key: TrackKey, wish: Wish) {
+    fn grant(&mut self, now: Instant, shard: ShardNumber, key: TrackKey, wish: Wish) {
         // Not here yet: the follower asks again until it is. Not here any more: it is being told.
         let Some(&index) = self.tracks_by_key.get(&key) else { return };
         let Some(track) = self.tracks.get_mut(index.slot()) else { return };
@@ -128,7 +129,7 @@ impl ShardCore {
         }
     }
 
-    fn take_arrivals(&mut self, now: Instant, home: u16) -> bool {
+    fn take_arrivals(&mut self, now: Instant, home: ShardNumber) -> bool {
         for _ in 0..TURN {
             if self.wants_flush() {
                 return true;

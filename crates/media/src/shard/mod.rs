@@ -48,6 +48,7 @@ use rand::rngs::StdRng;
 pub use relay::{LinkReceiver, LinkSender, link};
 use slab::Slab;
 use tutti_forward::{LayerIndex, SubscriptionKey, TrackKey};
+use tutti_id::ShardNumber;
 use tutti_rtp::Ssrc;
 use tutti_transport::{LocalAddresses, Path, Proto, TcpConnection, TransportConfig, TransportId};
 
@@ -78,7 +79,7 @@ const LINK_RETRY: Duration = Duration::from_millis(2);
 #[derive(Debug, Clone)]
 pub struct ShardConfig {
     /// The shard's number.
-    pub shard: u16,
+    pub shard: ShardNumber,
     /// Certificate and settings of all transports.
     pub transport: Arc<TransportConfig>,
     /// Where this shard's sockets receive.
@@ -116,15 +117,15 @@ pub struct ShardCore {
     /// Subscriptions whose track is not here yet.
     waiting: HashMap<TrackKey, Vec<SubscriptionIndex>>,
     /// Shards that follow tracks of this one.
-    links_to: BTreeMap<u16, LinkSender>,
+    links_to: BTreeMap<ShardNumber, LinkSender>,
     /// Shards that this one follows tracks of.
-    links_from: BTreeMap<u16, LinkReceiver>,
+    links_from: BTreeMap<ShardNumber, LinkReceiver>,
     link_retry: bool,
     /// Room for wishes while they are granted.
-    wishes: Vec<(u16, TrackKey, Wish)>,
+    wishes: Vec<(ShardNumber, TrackKey, Wish)>,
     /// Key frames asked of other shards since the last flush.
     asked: Vec<(TrackIndex, LayerIndex)>,
-    wakes: Vec<u16>,
+    wakes: Vec<ShardNumber>,
     /// Tracks with packets that came since the last flush.
     fresh: VecDeque<TrackIndex>,
     /// Copies of those packets that their subscribers may get.
@@ -246,7 +247,7 @@ impl ShardCore {
     }
 
     /// The next shard that has something to take with [`handle_links`](Self::handle_links).
-    pub fn poll_wake(&mut self) -> Option<u16> {
+    pub fn poll_wake(&mut self) -> Option<ShardNumber> {
         self.wakes.pop()
     }
 
@@ -317,7 +318,7 @@ impl ShardCore {
     }
 
     /// Another shard has something to take.
-    fn wake(&mut self, shard: u16) {
+    fn wake(&mut self, shard: ShardNumber) {
         if !self.wakes.contains(&shard) {
             self.wakes.push(shard);
         }

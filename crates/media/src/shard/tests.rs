@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_rtp::rtcp::{Packet, packets};
 use tutti_transport::{
     Certificate, IceCredentials, LocalAddresses, OpenTransport, Proto, TransportCommand, TransportConfig,
@@ -20,12 +21,12 @@ fn core() -> (ShardCore, Instant) {
     let now = Instant::now();
     let certificate = Certificate::generate().expect("certificate");
     let transport = Arc::new(TransportConfig::new(certificate).expect("configuration"));
-    let config = ShardConfig { shard: 0, transport, local: LocalAddresses::default(), seed: [1; 32] };
+    let config = ShardConfig { shard: ShardNumber(0), transport, local: LocalAddresses::default(), seed: [1; 32] };
     (ShardCore::new(config, now), now)
 }
 
 fn open(core: &mut ShardCore, now: Instant, index: u32) -> TransportId {
-    let id = TransportId::new(1, index);
+    let id = TransportId::new(RoomKey(1), index);
     let ice = IceCredentials { ufrag: format!("0000abcd{index:04}"), pwd: "p".repeat(24) };
     let open = OpenTransport { ice, ice_lite: true, open_channels: Vec::new() };
     core.handle_command(now, ShardCommand::Transport { id, command: TransportCommand::Open(Box::new(open)) });

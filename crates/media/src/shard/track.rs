@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tutti_forward::{LayerMask, Layers, PacketAt, ReceiveTrack, TrackKey};
+use tutti_id::ShardNumber;
 use tutti_rtp::MediaKind;
 
 use super::ids::{PeerIndex, SubscriptionIndex};
@@ -21,7 +22,7 @@ pub(super) enum Origin {
     },
     /// The publisher is on another shard.
     Replica {
-        home: u16,
+        home: ShardNumber,
         layers: Box<Layers>,
         /// What home was last told that is wanted here; `None` = not told yet.
         told: Option<LayerMask>,
@@ -43,7 +44,7 @@ impl Origin {
 /// Another shard that follows a track of this one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Follower {
-    pub(super) shard: u16,
+    pub(super) shard: ShardNumber,
     pub(super) wants: LayerMask,
     /// Version of the state it has; `None` = none yet.
     pub(super) told: Option<u32>,
@@ -98,8 +99,8 @@ impl Track {
     pub(super) fn relay(
         &self,
         at: PacketAt,
-        links: &mut BTreeMap<u16, LinkSender>,
-        wakes: &mut Vec<u16>,
+        links: &mut BTreeMap<ShardNumber, LinkSender>,
+        wakes: &mut Vec<ShardNumber>,
         metrics: &mut ShardMetrics,
     ) {
         let Origin::Home { receive, followers, .. } = &self.origin else { return };

@@ -18,6 +18,7 @@ pub use media::*;
 use str0m::net::Protocol;
 pub use stun::stun_request;
 use tutti_forward::{ForwardCommand, ForwardEvent, LayerTarget, SubscriptionKey, TrackKey};
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_media::plane::{Routing, ufrag_prefix};
 use tutti_media::shard::{Flushed, SendBatch, ShardConfig, ShardCore};
 use tutti_media::{MediaCommand, MediaEvent};
@@ -26,7 +27,7 @@ use tutti_transport::{
     RemoteParameters, TransportCommand, TransportConfig, TransportEvent, TransportId,
 };
 
-pub const ROOM: u32 = 3;
+pub const ROOM: RoomKey = RoomKey(3);
 const DELAY: Duration = Duration::from_millis(10);
 
 static CONFIG: LazyLock<Arc<TransportConfig>> = LazyLock::new(|| {
@@ -99,9 +100,9 @@ impl World {
     pub fn new(shards: u16) -> Self {
         str0m::crypto::from_feature_flags().install_process_default();
         let now = Instant::now();
-        let shard = |shard| {
+        let shard = |shard: u16| {
             let config = ShardConfig {
-                shard,
+                shard: ShardNumber(shard),
                 transport: Arc::clone(&CONFIG),
                 local: LocalAddresses { udp: vec![shard_address(shard)], tcp: Vec::new() },
                 seed: [shard as u8 + 1; 32],
@@ -132,14 +133,18 @@ impl World {
         let number = self.clients.len();
         let id = TransportId::new(ROOM, number as u32);
         let ice = IceCredentials {
-            ufrag: format!("{}client{number:04}", ufrag_prefix(shard)),
+            ufrag: format!("{}client{number:04}", ufrag_prefix(ShardNumber(shard))),
             pwd: format!("password-of-the-client-{number:04}"),
         };
         let address = SocketAddr::from((Ipv4Addr::new(10, 1, (number >> 8) as u8, number as u8), 5000));
         let way = Way { address, server: shard_address(shard), protocol: Protocol::Udp, channels };
         let mut client = Client::new(self.now, id, way, &ice, CONFIG.fingerprint());
         let open = OpenTransport { ice, ice_lite: true, open_channels: Vec::new() };
-        self.command(MediaCommand::Transport { shard, id, command: TransportCommand::Open(Box::new(open)) });
+        self.command(MediaCommand::Transport {
+            shard: ShardNumber(shard),
+            id,
+            command: TransportCommand::Open(Box::new(open)),
+        });
         let remote = RemoteParameters {
             ice: client.credentials(),
             fingerprint: client.fingerprint(),
@@ -171,7 +176,7 @@ impl World {
     }
 
     pub fn transport(&mut self, id: TransportId, command: TransportCommand) {
-        self.command(MediaCommand::Transport { shard: 0, id, command });
+        self.command(MediaCommand::Transport { shard: ShardNumber(0), id, command });
     }
 
     pub fn forward(&mut self, client: usize, command: ForwardCommand) {
@@ -182,7 +187,7 @@ impl World {
     pub fn command(&mut self, command: MediaCommand) {
         let now = self.now;
         for (shard, command) in self.routing.route(command).expect("routed") {
-            watched(|| self.shards[usize::from(shard)].handle_command(now, command));
+            watched(|| self.shards[shard.index()].handle_command(now, command));
         }
         self.settle();
     }
@@ -321,7 +326,7 @@ impl World {
                 }
                 while let Some(other) = self.shards[shard].poll_wake() {
                     moved = true;
-                    while watched(|| self.shards[usize::from(other)].handle_links(self.now)) {}
+                    while watched(|| self.shards[other.index()].handle_links(self.now)) {}
                 }
             }
             for client in &mut self.clients {

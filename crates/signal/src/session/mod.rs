@@ -23,6 +23,7 @@ use proto::signal_response::Message;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tutti_forward::ForwardCommand;
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_room::{MemberKey, Notice, Request, SubscriptionNumber};
 use tutti_transport::{Fingerprint, TransportCommand, TransportEvent, TransportId};
 
@@ -70,7 +71,7 @@ pub struct Facts {
 #[derive(Debug, Clone)]
 pub struct Placement {
     /// Shard that runs its transports.
-    pub shard: u16,
+    pub shard: ShardNumber,
     /// Candidates of that shard, each `candidate:…`.
     pub candidates: Vec<String>,
     /// Fingerprint of the node's certificate.
@@ -80,8 +81,8 @@ pub struct Placement {
 /// What a dialogue starts from.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// Key of the room on this node.
-    pub room: u32,
+    /// The room on this node.
+    pub room: RoomKey,
     /// The member that the room made of this client.
     pub member: MemberKey,
     /// How many peer connections.

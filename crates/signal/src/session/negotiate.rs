@@ -8,6 +8,7 @@ use proto::signal_response::Message;
 use rand::Rng;
 use rand::rngs::StdRng;
 use tutti_forward::ForwardCommand;
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_room::{MemberKey, Request, SubscriptionNumber};
 use tutti_rtp::Codec;
 use tutti_transport::{Channel, IceCredentials, OpenTransport, RemoteParameters, TransportCommand, TransportId};
@@ -24,11 +25,11 @@ const HELD_OFFER_MAX: Duration = Duration::from_millis(250);
 
 /// The member that a transport belongs to.
 pub fn member_of(id: TransportId) -> MemberKey {
-    MemberKey(id.0 as u32 >> 1)
+    MemberKey(id.index() >> 1)
 }
 
-/// The transports that a member of the room with key `room` may have.
-pub fn transports_of(room: u32, member: MemberKey) -> [TransportId; 2] {
+/// The transports that a member of this room may have.
+pub fn transports_of(room: RoomKey, member: MemberKey) -> [TransportId; 2] {
     [0, 1].map(|side| TransportId::new(room, member.0 << 1 | side))
 }
 
@@ -189,7 +190,7 @@ impl Session {
             self.outputs.push_back(Output::Forward(id, ForwardCommand::Unsubscribe(subscription)));
         }
         for subscription in sends.unsupported {
-            let number = SubscriptionNumber(subscription.0 as u32);
+            let number = SubscriptionNumber(subscription.index());
             let why = proto::SubscriptionError::SeCodecUnsupported;
             self.outputs.push_back(Output::Room(Request::SubscriptionFailed(number, why)));
         }
@@ -307,10 +308,10 @@ impl Session {
 }
 
 /// Fresh ICE credentials; the user name begins with the shard, so that any shard can tell whose packet it got.
-fn credentials(shard: u16, rng: &mut StdRng) -> IceCredentials {
+fn credentials(shard: ShardNumber, rng: &mut StdRng) -> IceCredentials {
     let mut text =
         |length: usize| -> String { (0..length).map(|_| char::from(rng.sample(rand::distr::Alphanumeric))).collect() };
-    IceCredentials { ufrag: format!("{shard:04x}{}", text(12)), pwd: text(32) }
+    IceCredentials { ufrag: format!("{:04x}{}", shard.0, text(12)), pwd: text(32) }
 }
 
 /// The codec of a MIME type such as `video/VP8`.

@@ -97,7 +97,7 @@ impl Session {
     }
 
     pub(super) fn section_published(&mut self, published: Published) {
-        let track = TrackNumber(published.publish.track.0 as u32);
+        let track = TrackNumber(published.publish.track.index());
         let Some(held) = self.accepted.iter().find(|held| held.mid.as_deref() == Some(&published.publish.mid)) else {
             return;
         };
@@ -117,7 +117,7 @@ impl Session {
     /// The client stopped sending on a track's section: that is how it unpublishes (wire brief 2.6).
     /// A backup codec's section may end alone.
     pub(super) fn section_ended(&mut self, mid: &str, key: TrackKey) {
-        let track = TrackNumber(key.0 as u32);
+        let track = TrackNumber(key.index());
         self.accepted.retain(|held| held.mid.as_deref() != Some(mid));
         if self.accepted.iter().any(|held| held.track == track && held.mid.is_some()) {
             return;

@@ -60,7 +60,7 @@ impl Session {
 
     /// Both sides agreed on the section of a track: it flows.
     pub(super) fn send_agreed(&mut self, id: TransportId, subscribed: Subscribed) {
-        let number = SubscriptionNumber(subscribed.subscription.0 as u32);
+        let number = SubscriptionNumber(subscribed.subscription.index());
         let room = self.start.room;
         let Some(sent) = self.sent.get_mut(&number) else { return };
         let first = !std::mem::replace(&mut sent.forwarding, true);

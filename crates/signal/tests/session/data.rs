@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tutti_id::RoomKey;
 use tutti_room::{Delivery, MemberKey};
 use tutti_signal::{Mode, Output, Start};
 use tutti_transport::{Channel, TransportCommand, TransportEvent, TransportId};
@@ -13,7 +14,7 @@ use crate::stage::{drain, joined, start};
 fn reliable_packets_wait_for_the_channels_lossy_ones_do_not() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Dual), now);
-    let [publisher, subscriber] = tutti_signal::transports_of(7, MemberKey(3));
+    let [publisher, subscriber] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
     session.send_data(now, Delivery::Reliable, Bytes::from_static(b"old"));
     let later = now + Duration::from_secs(3);
     session.send_data(later, Delivery::Lossy, Bytes::from_static(b"lossy"));
@@ -39,7 +40,7 @@ fn reliable_packets_wait_for_the_channels_lossy_ones_do_not() {
 
 #[test]
 fn data_goes_down_on_the_primary_connection_alone() {
-    let [publisher, subscriber] = tutti_signal::transports_of(7, MemberKey(3));
+    let [publisher, subscriber] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
     for (mode, can_subscribe, primary) in
         [(Mode::Dual, true, subscriber), (Mode::Dual, false, publisher), (Mode::Single, true, publisher)]
     {

@@ -6,6 +6,7 @@ use livekit_protocol as proto;
 use proto::leave_request::Action;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
+use tutti_id::RoomKey;
 use tutti_room::{MemberKey, Notice, Request};
 use tutti_signal::{Mode, Output};
 use tutti_transport::{TransportCommand, TransportEvent};
@@ -22,7 +23,7 @@ fn a_lost_socket_is_no_leave_unless_there_never_was_media() {
     assert!(matches!(outputs.last(), Some(Output::Ended)));
 
     let (mut session, _) = joined(start(Mode::Dual), now);
-    let [_, subscriber] = tutti_signal::transports_of(7, MemberKey(3));
+    let [_, subscriber] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
     session.handle_transport(now, subscriber, TransportEvent::Connected { tcp: false });
     drain(&mut session);
     session.handle_socket_gone();
@@ -47,7 +48,7 @@ fn a_lost_socket_is_no_leave_unless_there_never_was_media() {
 fn failed_media_asks_for_a_resume_and_is_given_up_after_the_grace() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Single), now);
-    let [transport, _] = tutti_signal::transports_of(7, MemberKey(3));
+    let [transport, _] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
     session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
     drain(&mut session);
     session.handle_transport(now, transport, TransportEvent::Failed { reason: "consent" });
@@ -68,7 +69,7 @@ fn failed_media_asks_for_a_resume_and_is_given_up_after_the_grace() {
 fn a_connection_that_works_does_not_make_up_for_one_that_is_gone() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Dual), now);
-    let both = tutti_signal::transports_of(7, MemberKey(3));
+    let both = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
     for transport in both {
         session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
     }
@@ -94,7 +95,7 @@ fn a_connection_that_works_does_not_make_up_for_one_that_is_gone() {
 fn a_leave_that_the_end_of_the_media_overtook_is_a_leave() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Single), now);
-    let [transport, _] = tutti_signal::transports_of(7, MemberKey(3));
+    let [transport, _] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
     session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
     drain(&mut session);
     session.handle_transport(now, transport, TransportEvent::Failed { reason: "closed" });

@@ -5,6 +5,7 @@ use std::time::Instant;
 use livekit_protocol as proto;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
+use tutti_id::RoomKey;
 use tutti_room::{MemberKey, Notice, Request};
 use tutti_signal::{Mode, Output, Start};
 use tutti_transport::{Channel, TransportCommand, TransportEvent};
@@ -54,7 +55,7 @@ fn who_may_not_subscribe_gets_the_publisher_as_primary_and_no_offer() {
 fn the_first_connection_makes_it_active_once() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Dual), now);
-    let [publisher, subscriber] = tutti_signal::transports_of(7, MemberKey(3));
+    let [publisher, subscriber] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
     session.handle_transport(now, publisher, TransportEvent::Connected { tcp: false });
     assert!(drain(&mut session).is_empty(), "the publisher connection is not the primary one");
     session.handle_transport(now, subscriber, TransportEvent::Connected { tcp: false });

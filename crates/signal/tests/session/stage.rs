@@ -6,6 +6,7 @@ use std::time::Instant;
 use livekit_protocol as proto;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
+use tutti_id::{RoomKey, ShardNumber};
 use tutti_room::{MemberKey, Notice, Subscribe, SubscriptionNumber, Target, TrackNumber};
 use tutti_signal::{Facts, Mode, Output, Placement, Session, Start};
 use tutti_transport::{Fingerprint, TransportCommand, TransportId};
@@ -35,7 +36,7 @@ pub(crate) fn facts() -> Arc<Facts> {
 
 pub(crate) fn start(mode: Mode) -> Start {
     Start {
-        room: 7,
+        room: RoomKey(7),
         member: MemberKey(3),
         mode,
         protocol: 16,
@@ -50,7 +51,7 @@ pub(crate) fn start(mode: Mode) -> Start {
         disable_ice_lite: false,
         tcp_only: false,
         placement: Placement {
-            shard: 1,
+            shard: ShardNumber(1),
             candidates: vec!["candidate:1 1 udp 2130706431 127.0.0.1 7883 typ host".into()],
             fingerprint: Fingerprint([9; 32]),
         },

@@ -14,6 +14,7 @@ use tutti_forward::{
     Encoding, LayerMode, LayerTarget, PacketAt, PacketId, PayloadFormat, PublishTrack, ReceiveConfig, ReceiveTrack,
     SubscribeTrack, SubscriptionKey, TrackKey,
 };
+use tutti_id::RoomKey;
 use tutti_rtp::rtcp::{self, Packet, Writer};
 use tutti_rtp::{Codec, Extension, ExtensionMap, MediaKind, RtpPacket, Ssrc};
 
@@ -41,7 +42,7 @@ impl Dice {
     }
 }
 
-pub const TRACK: TrackKey = TrackKey::new(7, 1);
+pub const TRACK: TrackKey = TrackKey::new(RoomKey(7), 1);
 
 pub fn extensions(list: &[(Extension, u8)]) -> ExtensionMap {
     let mut map = ExtensionMap::default();
@@ -123,7 +124,7 @@ pub fn publish_single(codec: Codec, mode: LayerMode) -> PublishTrack {
 
 pub fn subscribe(codec: Codec, rtx: bool) -> SubscribeTrack {
     SubscribeTrack {
-        subscription: SubscriptionKey::new(7, 1),
+        subscription: SubscriptionKey::new(RoomKey(7), 1),
         track: TRACK,
         mid: "3".to_owned(),
         ssrc: 0xABCD,

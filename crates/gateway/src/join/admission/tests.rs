@@ -199,7 +199,7 @@ fn what_goes_to_the_node() {
         }),
     )
     .expect("join is good");
-    assert_eq!((join.room.as_str(), join.create, join.mode, join.protocol), ("stage", true, Mode::Single, 17));
+    assert_eq!((join.room.name.as_str(), join.create, join.mode, join.protocol), ("stage", true, Mode::Single, 17));
     assert_eq!(join.room_config.map(|config| (config.max_participants, config.empty_timeout)), Some((7, 9)));
     let joiner = join.joiner;
     assert_eq!((joiner.identity.as_str(), joiner.name.as_str(), joiner.metadata.as_str()), ("ada", "Ada", "client"));

@@ -11,6 +11,7 @@ mod subscriber;
 
 use livekit_protocol as proto;
 use tutti_forward::{SubscriptionKey, TrackKey};
+use tutti_id::RoomKey;
 use tutti_rtp::{Codec, MediaKind};
 use tutti_sdp::{MediaSection, SessionDescription};
 use tutti_transport::{Fingerprint, IceCredentials};
@@ -59,11 +60,11 @@ fn parse(description: &proto::SessionDescription) -> SessionDescription {
 }
 
 fn track(index: u32) -> TrackKey {
-    TrackKey::new(7, index)
+    TrackKey::new(RoomKey(7), index)
 }
 
 fn subscription(index: u32) -> SubscriptionKey {
-    SubscriptionKey::new(7, index)
+    SubscriptionKey::new(RoomKey(7), index)
 }
 
 fn policy(index: u32) -> SectionPolicy {

@@ -37,7 +37,7 @@ impl Forwarding {
         }
         assert!(sends.unsupported.is_empty());
         for subscribed in &sends.subscribed {
-            assert!(wanted.contains(&(subscribed.subscription.0 as u32)));
+            assert!(wanted.contains(&(subscribed.subscription.index())));
             for ssrc in [Some(subscribed.ssrc), subscribed.rtx_ssrc].into_iter().flatten() {
                 assert!(self.ssrcs.insert(ssrc), "an SSRC is used once");
             }
@@ -50,7 +50,7 @@ impl Forwarding {
         let tracks: BTreeMap<String, String> = self
             .running
             .iter()
-            .map(|(subscription, (mid, _))| (mid.clone(), format!("TR_{}", subscription.0 as u32)))
+            .map(|(subscription, (mid, _))| (mid.clone(), format!("TR_{}", subscription.index())))
             .collect();
         assert_eq!(&tracks, carried);
         assert_eq!(self.running.len(), wanted.len());

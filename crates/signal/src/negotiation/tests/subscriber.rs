@@ -122,7 +122,7 @@ fn chrome_and_pion_answer_our_offer() {
         assert_eq!(unsupported, if h265 { vec![] } else { vec![subscription(6)] }, "{name}");
         let parsed = parse(&offer);
         for subscribed in &answered.sends.subscribed {
-            let index = subscribed.subscription.0 as u32;
+            let index = subscribed.subscription.index();
             assert_eq!(subscribed.mid, index.to_string(), "{name}");
             let sources = &section(&parsed, &subscribed.mid).sources;
             assert_eq!(sources[0].ssrc, subscribed.ssrc, "{name}");
