@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask tidy
 
-tidy   layers, module heads, file lengths, the map in ARCHITECTURE.md, local paths, the tests that docs name";
+tidy   layers, module heads, file lengths, the map in ARCHITECTURE.md, local paths, links, the tests that docs name";
 
 fn main() -> ExitCode {
     let chore = std::env::args().nth(1);

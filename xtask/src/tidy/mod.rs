@@ -3,11 +3,13 @@
 //! | module | owns |
 //! |---|---|
 //! | [`layers`] | which crate may import which |
+//! | [`links`] | links between pages, and pages that comments name |
 //! | [`purity`] | no clock, chance, socket or thread in the crates that decide |
 //! | [`rows`] | the page that names a test for every trap of the protocol |
 //! | [`sources`] | rules about files: heads, lengths, paths, the map |
 
 mod layers;
+mod links;
 mod purity;
 mod rows;
 mod sources;
@@ -21,6 +23,7 @@ use std::process::Command;
 /// The workspace cannot be read.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>, String> {
     let mut findings = layers::check(&metadata(root)?);
+    findings.extend(links::check(root).map_err(|error| format!("cannot read the pages: {error}"))?);
     findings.extend(purity::check(root).map_err(|error| format!("cannot read the sources: {error}"))?);
     findings.extend(rows::check(root).map_err(|error| format!("cannot read the table of rows: {error}"))?);
     findings.extend(sources::check(root).map_err(|error| format!("cannot read the sources: {error}"))?);

@@ -90,33 +90,34 @@ pub(super) fn walk(folder: &Path, prefix: &str, visit: &mut impl FnMut(&str, &st
     Ok(())
 }
 
+/// A folder that is gone when the test is over.
+#[cfg(test)]
+pub(super) struct Scratch(pub(super) std::path::PathBuf);
+
+#[cfg(test)]
+impl Scratch {
+    pub(super) fn with(files: &[(&str, &str)]) -> Self {
+        let name = std::thread::current().name().unwrap_or_default().replace(':', "-");
+        let root = std::env::temp_dir().join(format!("tidy-{}-{name}", std::process::id()));
+        for (path, text) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
+            fs::write(path, text).expect("it can be written");
+        }
+        Self(root)
+    }
+}
+
+#[cfg(test)]
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
-
-    /// A folder that is gone when the test is over.
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn with(files: &[(&str, &str)]) -> Self {
-            let name = std::thread::current().name().unwrap_or_default().replace(':', "-");
-            let root = std::env::temp_dir().join(format!("tidy-{}-{name}", std::process::id()));
-            for (path, text) in files {
-                let path = root.join(path);
-                fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
-                fs::write(path, text).expect("it can be written");
-            }
-            Self(root)
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     #[test]
     fn a_tidy_tree_has_no_findings() {
