@@ -3,6 +3,7 @@
 //! The publisher's shard owns one inside [`crate::ReceiveTrack`]; every other shard with a subscriber owns a copy that
 //! is fed with [`Layers::copy_of`] and [`Layers::state`]. Decides nothing about subscribers.
 
+mod access_unit;
 mod copy;
 mod liveness;
 mod section;
@@ -19,7 +20,6 @@ pub use section::SourceFormat;
 use targets::TargetReader;
 pub use targets::{DecodeTarget, DecodeTargetSet};
 use tutti_rtp::payload::dependency::Structure;
-use tutti_rtp::payload::{h264, h265};
 use tutti_rtp::{Codec, FrameInfo, HeaderExtensions, MediaKind, RtpTimestamp, describe};
 
 use crate::clock::SourceClock;
@@ -51,8 +51,16 @@ pub(crate) struct Generation {
     pub(crate) number: u32,
     /// Index of its first packet.
     pub(crate) first: u64,
-    /// First packet of its newest key frame.
-    pub(crate) key_frame: Option<u64>,
+    pub(crate) key_frame: Option<KeyFrame>,
+}
+
+/// The newest key frame of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyFrame {
+    /// Its first packet.
+    pub(crate) first: u64,
+    /// The packet that shows what it is.
+    pub(crate) shown: u64,
 }
 
 /// A packet as it comes in, from the publisher or from another shard.
@@ -307,7 +315,7 @@ impl Layers {
         if incoming.generation != layer.generation.number || layer.generation.first == 0 {
             layer.generation = Generation { number: incoming.generation, first: incoming.index, key_frame: None };
         }
-        let frame = layer.place_in_frame(&info, codec, incoming);
+        let frame = layer.place_in_frame(&info, codec, targets.is_some(), incoming);
         let head = PacketHead {
             index: incoming.index,
             arrival: incoming.arrival,
@@ -321,8 +329,8 @@ impl Layers {
         };
         let stored = layer.ring.store(head, incoming.descriptor, incoming.payload);
         if stored == Stored::New {
-            if frame.key && layer.generation.key_frame.is_none_or(|newest| newest < incoming.index) {
-                layer.generation.key_frame = Some(incoming.index);
+            if frame.key {
+                layer.generation.note_key_frame(incoming.index, frame.lead);
             }
             self.note_life(index, incoming.arrival, incoming.timestamp);
         }
@@ -379,18 +387,25 @@ impl Layers {
 }
 
 impl Layer {
-    /// What the packet is to its frame, with what only the packets before it can tell.
-    fn place_in_frame(&self, info: &FrameInfo, codec: Option<Codec>, incoming: &Incoming<'_>) -> Frame {
-        let mut frame = Frame::from(info);
-        if matches!(codec, Some(Codec::H264 | Codec::H265)) && (frame.key || frame.start) {
-            // Several packets of one access unit look like its first.
-            let before = incoming.index.checked_sub(1).and_then(|index| self.ring.get(index));
-            let inside = before.is_some_and(|before| before.timestamp == incoming.timestamp && !before.is_padding());
-            let blind = before.is_none() && incoming.index != self.generation.first;
-            frame.key &= !inside && (!blind || has_parameters(codec, incoming.payload));
-            frame.start &= !inside;
+    /// What the packet is to its frame, with what only the packets around it can tell.
+    fn place_in_frame(&self, info: &FrameInfo, codec: Option<Codec>, exact: bool, incoming: &Incoming<'_>) -> Frame {
+        let frame = Frame::from(info);
+        match codec {
+            // A dependency descriptor tells bounds exactly.
+            Some(Codec::H264 | Codec::H265) if !exact => {
+                access_unit::place(&self.ring, self.generation.first, frame, incoming)
+            }
+            _ => frame,
         }
-        frame
+    }
+}
+
+impl Generation {
+    fn note_key_frame(&mut self, shown: u64, lead: u8) {
+        let first = shown - u64::from(lead);
+        if self.key_frame.is_none_or(|newest| newest.first < first) {
+            self.key_frame = Some(KeyFrame { first, shown });
+        }
     }
 }
 
@@ -403,15 +418,6 @@ impl SlotExtensions {
             playout_delay: extensions.playout_delay,
             video_orientation: extensions.video_orientation,
         }
-    }
-}
-
-/// Whether the packet brings the parameter sets itself: with the packet before it missing, a picture alone may lack them.
-fn has_parameters(codec: Option<Codec>, payload: &[u8]) -> bool {
-    match codec {
-        Some(Codec::H264) => h264::Contents::parse(payload).is_ok_and(|contents| contents.sequence_parameters),
-        Some(Codec::H265) => h265::Contents::parse(payload).is_ok_and(|contents| contents.parameters),
-        _ => false,
     }
 }
 

@@ -274,13 +274,13 @@ impl SendTrack {
             }
             return self.forward_current(now, source);
         }
-        if self.may_switch(source) {
-            self.switch(now, source);
-            if layers.newest(layer).is_some_and(|newest| newest > slot.index) {
-                self.catch_up = Some(CatchUp { first: slot.index, since: now });
+        if let Some(first) = self.opening(source) {
+            self.switch(now, first);
+            if layers.newest(layer).is_some_and(|newest| newest > first.slot.index) {
+                self.catch_up = Some(CatchUp { first: first.slot.index, since: now });
                 return None;
             }
-            return self.forward_current(now, source);
+            return self.forward_current(now, first);
         }
         if self.left.is_some_and(|left| left.layer == layer) {
             return self.forward_late(now, source);

@@ -9,11 +9,14 @@ use crate::payload::{FrameSize, av1, h264, h265, vp8, vp9};
 /// What a packet is to its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameInfo {
-    /// The packet opens a frame with which decoding of its layer can begin. Set on the packet that opens it, not on
-    /// the ones that follow; without a dependency descriptor, H.264 and H.265 may set it on two packets of one frame
-    /// (parameter sets, then the picture).
+    /// The packet shows that decoding of its layer can begin with its frame. It opens that frame, except with H.264 and
+    /// H.265 without a dependency descriptor: there a delimiter or SEI may come before it, and several packets of one
+    /// frame may show it (parameter sets, then the slices).
     /// Audio: every packet.
     pub key_frame: bool,
+    /// The packet brings the parameter set that decoding begins with: a sequence parameter set of H.264, a video
+    /// parameter set of H.265.
+    pub parameters: bool,
     /// The packet opens the frame of its layer. H.264, H.265 and AV1 without a dependency descriptor: it may, as far as
     /// one packet can tell; it does if the timestamp is new as well.
     pub start_of_frame: bool,
@@ -51,6 +54,7 @@ impl FrameInfo {
     pub const fn opaque(marker: bool) -> Self {
         Self {
             key_frame: false,
+            parameters: false,
             start_of_frame: false,
             end_of_frame: marker,
             end_of_picture: marker,
@@ -148,6 +152,7 @@ fn h264(payload: &[u8], marker: bool) -> Option<FrameInfo> {
     let contents = h264::Contents::parse(payload).ok()?;
     Some(FrameInfo {
         key_frame: contents.is_key_frame(),
+        parameters: contents.sequence_parameters,
         start_of_frame: contents.may_start,
         switch_up: contents.is_key_frame(),
         discardable: contents.non_reference,
@@ -159,9 +164,11 @@ fn h265(payload: &[u8], marker: bool) -> Option<FrameInfo> {
     let contents = h265::Contents::parse(payload).ok()?;
     Some(FrameInfo {
         key_frame: contents.is_key_frame(),
+        parameters: contents.video_parameters,
         start_of_frame: contents.may_start,
         temporal: contents.temporal,
-        switch_up: contents.is_key_frame() || contents.sublayer_access,
+        // Of an access picture with several slices the first one counts.
+        switch_up: contents.is_key_frame() || (contents.sublayer_access && contents.may_start),
         ..FrameInfo::opaque(marker)
     })
 }

@@ -156,21 +156,53 @@ fn access_units_open_once() {
     let mut layers = Layers::new(&publish("1", Codec::H264, 1)).unwrap();
     let now = Instant::now();
     let (parameters, idr, slice) = ([0x67, 1, 2], [0x65, 0x88, 1], [0x41, 0x9A, 1]);
-    // (index, timestamp, payload, opens a key frame)
-    let cases: [(u64, u32, &[u8], bool); 7] = [
-        (100, 1, &parameters, true),
-        (101, 1, &idr, false),
-        (102, 2, &slice, false),
-        (103, 3, &idr, true),
+    let (delimiter, sei, padding) = ([0x09, 0x30], [0x06, 0x05, 1], []);
+    // (index, timestamp, payload, packets before it with which the key frame opens that it shows)
+    let cases: [(u64, u32, &[u8], Option<u8>); 32] = [
+        (100, 1, &parameters, Some(0)),
+        (101, 1, &idr, None),
+        (102, 2, &slice, None),
+        (103, 3, &idr, Some(0)),
         // The packet before is missing; it may have held the parameter sets.
-        (105, 4, &idr, false),
-        (107, 5, &parameters, true),
-        (108, 5, &idr, false),
+        (105, 4, &idr, None),
+        (107, 5, &parameters, Some(0)),
+        (108, 5, &idr, None),
+        // What comes before parameter sets and slices belongs to the access unit.
+        (109, 6, &delimiter, None),
+        (110, 6, &parameters, Some(1)),
+        (111, 6, &sei, None),
+        (112, 6, &idr, None),
+        (113, 6, &idr, None),
+        (114, 7, &delimiter, None),
+        (115, 7, &sei, None),
+        (116, 7, &idr, Some(2)),
+        (117, 8, &delimiter, None),
+        (118, 8, &slice, None),
+        // Probes stand anywhere.
+        (119, 8, &padding, None),
+        (120, 9, &delimiter, None),
+        (121, 8, &padding, None),
+        (122, 9, &parameters, Some(2)),
+        // The delimiter is missing, the parameter sets are not.
+        (124, 10, &sei, None),
+        (125, 10, &parameters, Some(1)),
+        (126, 10, &idr, None),
+        (123, 10, &delimiter, None),
+        // What is missing comes late: then it is known.
+        (127, 11, &delimiter, None),
+        (129, 11, &idr, None),
+        (130, 12, &slice, None),
+        (128, 11, &sei, Some(1)),
+        (132, 13, &idr, None),
+        (131, 13, &parameters, Some(0)),
+        (133, 13, &idr, None),
     ];
-    for (index, timestamp, payload, key) in cases {
+    for (index, timestamp, payload, lead) in cases {
         let packet = Incoming { timestamp: RtpTimestamp(timestamp), ..incoming(index, now, 0, payload) };
         layers.store(LayerIndex(0), &packet);
         let slot = layers.slot(PacketAt { layer: LayerIndex(0), index }).unwrap();
-        assert_eq!(slot.frame.key, key, "{index}");
+        assert_eq!(slot.frame.key.then_some(slot.frame.lead), lead, "{index}");
     }
+    let newest = layers.generation(LayerIndex(0)).key_frame.unwrap();
+    assert_eq!((newest.first, newest.shown), (131, 131));
 }

@@ -26,8 +26,15 @@ pub struct SlotExtensions {
 /// What a packet is to its frame: the part of [`FrameInfo`] that subscriptions ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame {
-    /// The packet opens a frame with which decoding of its stream can begin.
+    /// With the packet it is known that decoding of its stream can begin with its frame. Set on one packet of the frame:
+    /// the first, but for access units that a delimiter or SEI opens.
     pub key: bool,
+    /// How many packets before this one the frame opens, where `key` is set.
+    pub lead: u8,
+    /// The packet holds part of what a decoder can begin with, be it the first such part of its frame or not.
+    pub intra: bool,
+    /// It brings the parameter set that decoding begins with.
+    pub parameters: bool,
     /// The packet opens a frame of its layer.
     pub start: bool,
     /// The packet closes the frame of its layer.
@@ -46,6 +53,9 @@ impl From<&FrameInfo> for Frame {
     fn from(info: &FrameInfo) -> Self {
         Self {
             key: info.key_frame,
+            lead: 0,
+            intra: info.key_frame,
+            parameters: info.parameters,
             start: info.start_of_frame,
             end: info.end_of_frame,
             spatial: info.spatial,

@@ -1,14 +1,14 @@
 //! Which stream of the track the subscriber gets, and which it should get.
 //!
-//! A switch happens with the first packet of a key frame of a stream nearer to the wanted one; until then the current
-//! stream goes on. Streams that stopped are left for the best one that lives.
+//! A switch happens with a key frame of a stream nearer to the wanted one, from its first packet on; until then the
+//! current stream goes on. Streams that stopped are left for the best one that lives.
 
 use std::time::{Duration, Instant};
 
 use tutti_rtp::MediaKind;
 
 use super::{CatchUp, SendTrack, Source};
-use crate::layers::Layers;
+use crate::layers::{KeyFrame, Layers};
 use crate::{ForwardEvent, LayerIndex, LayerMask, LayerMode, LayerTarget, PacketAt};
 
 /// A key frame in the ring that is not older than this starts a subscription at once.
@@ -190,14 +190,19 @@ impl SendTrack {
         self.current.filter(|&layer| layers.generation(layer).number == self.generation)
     }
 
-    pub(super) fn may_switch(&self, source: Source<'_>) -> bool {
+    /// The packet with which to take up the stream of `source`, if that one shows a key frame of a stream that is wanted.
+    pub(super) fn opening<'a>(&self, source: Source<'a>) -> Option<Source<'a>> {
         let Source { layers, layer, slot } = source;
         let usable = !slot.is_padding() && self.routes.get(slot.format).is_some();
         let opens = match self.kind {
             MediaKind::Audio => true,
             MediaKind::Video => slot.frame.key && slot.frame.spatial == 0,
         };
-        usable && opens && self.is_nearer(layers, layer)
+        if !usable || !opens || !self.is_nearer(layers, layer) {
+            return None;
+        }
+        let first = slot.index - u64::from(slot.frame.lead);
+        layers.slot(PacketAt { layer, index: first }).map(|slot| Source { layers, layer, slot })
     }
 
     /// Whether `layer` is nearer to the wanted stream than the current one.
@@ -232,19 +237,20 @@ impl SendTrack {
             .filter(|&layer| self.young_key_frame(now, layers, layer).is_some())
             .min_by_key(|&layer| distance(layers, wanted, layer));
         if let Some(layer) = nearest
-            && let Some(index) = self.young_key_frame(now, layers, layer)
-            && let Some(slot) = layers.slot(PacketAt { layer, index })
-            && self.may_switch(Source { layers, layer, slot })
+            && let Some(key_frame) = self.young_key_frame(now, layers, layer)
+            && let Some(slot) = layers.slot(PacketAt { layer, index: key_frame.shown })
+            && let Some(first) = self.opening(Source { layers, layer, slot })
         {
-            self.switch(now, Source { layers, layer, slot });
-            self.catch_up = Some(CatchUp { first: index, since: now });
+            self.switch(now, first);
+            self.catch_up = Some(CatchUp { first: key_frame.first, since: now });
         }
     }
 
-    /// First packet of the newest key frame of `layer`, if it is young, later than all that was sent, and everything
-    /// behind it is there.
-    fn young_key_frame(&self, now: Instant, layers: &Layers, layer: LayerIndex) -> Option<u64> {
-        let index = layers.generation(layer).key_frame?;
+    /// The newest key frame of `layer`, if it is young, later than all that was sent, and everything behind its first
+    /// packet is there.
+    fn young_key_frame(&self, now: Instant, layers: &Layers, layer: LayerIndex) -> Option<KeyFrame> {
+        let key_frame = layers.generation(layer).key_frame?;
+        let index = key_frame.first;
         let newest = layers.newest(layer)?;
         let slot = layers.slot(PacketAt { layer, index })?;
         let young = now.saturating_duration_since(slot.arrival) <= KEY_FRAME_AGE_MAX && newest - index <= CATCH_UP_MAX;
@@ -254,7 +260,7 @@ impl SendTrack {
             None => true,
         };
         let whole = || (index..=newest).all(|index| layers.slot(PacketAt { layer, index }).is_some());
-        (young && later && whole()).then_some(index)
+        (young && later && whole()).then_some(key_frame)
     }
 
     /// Asks for the key frame that the next switch takes, unless that was done.
@@ -308,8 +314,9 @@ fn distance(layers: &Layers, wanted: LayerIndex, layer: LayerIndex) -> Option<u8
     Some(wanted.checked_sub(spatial).unwrap_or_else(|| (spatial - wanted).saturating_add(16)))
 }
 
-/// Whether a key frame of `layer` is just arriving: its first packet is about to be offered.
+/// Whether a key frame of `layer` is just arriving: the packet that shows it is about to be offered.
 fn is_arriving(now: Instant, layers: &Layers, layer: LayerIndex) -> bool {
-    let index = layers.generation(layer).key_frame.filter(|&index| layers.newest(layer) == Some(index));
-    index.and_then(|index| layers.slot(PacketAt { layer, index })).is_some_and(|slot| slot.arrival == now)
+    let shown = layers.generation(layer).key_frame.map(|key_frame| key_frame.shown);
+    let shown = shown.filter(|&shown| layers.newest(layer) == Some(shown));
+    shown.and_then(|index| layers.slot(PacketAt { layer, index })).is_some_and(|slot| slot.arrival == now)
 }

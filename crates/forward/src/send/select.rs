@@ -192,6 +192,11 @@ impl Selector {
                 selection.temporal = frame.temporal;
             }
         }
+        // A delimiter or SEI before an access picture of H.265 does not say that it is one; its first slice does.
+        let slice = slot.codec == Some(Codec::H265) && frame.switch_up;
+        if slice && selection.temporal < frame.temporal && frame.temporal <= wanted.temporal {
+            selection.temporal = frame.temporal;
+        }
     }
 
     fn choose_target(&mut self, layers: &Layers, layer: LayerIndex, slot: &PacketSlot, new_picture: bool) {

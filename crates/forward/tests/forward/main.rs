@@ -1,5 +1,6 @@
 //! Tracks through the crate from end to end, on a virtual clock: one module for each behaviour.
 
+mod access_units;
 mod audio;
 mod forwarding;
 mod random;

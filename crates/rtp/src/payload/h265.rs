@@ -26,6 +26,8 @@ mod nal {
 /// What a packet holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Contents {
+    /// A video parameter set begins here: the first of the three that decoding needs.
+    pub video_parameters: bool,
     /// A video or sequence parameter set begins here.
     pub parameters: bool,
     /// A slice of an intra random access point picture begins here.
@@ -82,6 +84,7 @@ impl Contents {
     }
 
     fn add_unit(&mut self, unit_type: u8, data: &[u8]) {
+        self.video_parameters |= unit_type == nal::VPS;
         self.parameters |= matches!(unit_type, nal::VPS | nal::SPS);
         self.random_access |= (nal::BLA_W_LP..=nal::RSV_IRAP_VCL23).contains(&unit_type);
         self.sublayer_access |= matches!(unit_type, nal::TSA_N | nal::TSA_R);

@@ -47,6 +47,7 @@ fn h264_units() {
 fn h265_units() {
     let none = h265::Contents::default();
     let parameters = h265::Contents { parameters: true, may_start: true, ..none };
+    let video = h265::Contents { video_parameters: true, ..parameters };
     let access = h265::Contents { random_access: true, may_start: true, ..none };
     for (name, text, contents) in [
         ("TRAIL_R, first of the picture", "0201 d0", h265::Contents { may_start: true, ..none }),
@@ -60,7 +61,7 @@ fn h265_units() {
         ("IDR_W_RADL", "2601 a0", access),
         ("CRA", "2a01 a0", access),
         ("CRA, second slice", "2a01 20", h265::Contents { may_start: false, ..access }),
-        ("VPS", "4001 0c", parameters),
+        ("VPS", "4001 0c", video),
         ("SPS", "4201 01", parameters),
         ("PPS", "4401 c0", h265::Contents { may_start: true, ..none }),
         ("prefix SEI", "4e01 05", h265::Contents { may_start: true, ..none }),
@@ -68,7 +69,7 @@ fn h265_units() {
         (
             "AP of VPS, SPS, PPS, IDR",
             "6001 0003 40010c 0003 420101 0003 4401c0 0003 2601a0",
-            h265::Contents { random_access: true, ..parameters },
+            h265::Contents { random_access: true, ..video },
         ),
         (
             "AP, highest sub-layer counts",
