@@ -7,6 +7,7 @@ mod access_unit;
 mod copy;
 mod liveness;
 mod section;
+mod spatial;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -17,10 +18,11 @@ pub use copy::{LayersState, PacketCopy};
 use liveness::Liveness;
 pub(crate) use section::Section;
 pub use section::SourceFormat;
+use spatial::SpatialReader;
 use targets::TargetReader;
 pub use targets::{DecodeTarget, DecodeTargetSet};
 use tutti_rtp::payload::dependency::Structure;
-use tutti_rtp::{Codec, FrameInfo, HeaderExtensions, MediaKind, RtpTimestamp, describe};
+use tutti_rtp::{Codec, Descriptor, FrameInfo, HeaderExtensions, MediaKind, RtpTimestamp, describe};
 
 use crate::clock::SourceClock;
 use crate::ring::{Frame, PacketHead, PacketRing, PacketSlot, RingConfig, SlotExtensions, Stored};
@@ -39,6 +41,7 @@ struct Layer {
     spatial: u8,
     ring: PacketRing,
     targets: TargetReader,
+    spatial_reader: SpatialReader,
     clock: Option<SourceClock>,
     generation: Generation,
     liveness: Liveness,
@@ -159,6 +162,7 @@ impl Layers {
             spatial: encoding.spatial,
             ring: PacketRing::new(config),
             targets: TargetReader::default(),
+            spatial_reader: SpatialReader::default(),
             clock: None,
             generation: Generation::default(),
             liveness: Liveness::default(),
@@ -262,6 +266,17 @@ impl Layers {
         self.layer(layer).map_or(&[], |layer| layer.targets.targets())
     }
 
+    /// Those of them that the publisher sends, as its newest descriptor tells; bit n is target n.
+    pub(crate) fn active_targets(&self, layer: LayerIndex) -> u32 {
+        self.layer(layer).map_or(0, |layer| layer.targets.active())
+    }
+
+    /// The highest spatial layer inside a VP9 stream without dependency descriptors, if between key pictures each layer
+    /// can be decoded without those below.
+    pub(crate) fn separate(&self, layer: LayerIndex) -> Option<u8> {
+        self.layer(layer)?.spatial_reader.separate()
+    }
+
     /// The newest dependency descriptor structure of a stream.
     pub(crate) fn structure(&self, layer: LayerIndex) -> Option<&Structure> {
         self.layer(layer)?.targets.structure()
@@ -307,6 +322,7 @@ impl Layers {
     pub(crate) fn store(&mut self, index: LayerIndex, incoming: &Incoming<'_>) -> Stored {
         let codec = incoming.format.and_then(|format| self.codec(format));
         let Some(layer) = self.layer_mut(index) else { return Stored::TooOld };
+        let active = layer.targets.active();
         let (targets, descriptor) = layer.targets.read(incoming.descriptor);
         let info = match codec {
             Some(codec) => describe(codec, incoming.payload, incoming.marker, descriptor.as_ref()),
@@ -331,6 +347,14 @@ impl Layers {
         if stored == Stored::New {
             if frame.key {
                 layer.generation.note_key_frame(incoming.index, frame.lead);
+            }
+            // Layers that begin or stop inside the stream: subscriptions may have to choose anew.
+            let mut changed = layer.targets.active() != active;
+            if let (Descriptor::Vp9(descriptor, _), None) = (&info.descriptor, &targets) {
+                changed |= layer.spatial_reader.read(descriptor, incoming.marker);
+            }
+            if changed {
+                self.changed();
             }
             self.note_life(index, incoming.arrival, incoming.timestamp);
         }

@@ -71,6 +71,11 @@ impl TargetReader {
         &self.targets
     }
 
+    /// The decode targets that the publisher sends, as it said last.
+    pub(super) const fn active(&self) -> u32 {
+        self.active
+    }
+
     /// The newest structure.
     pub(super) fn structure(&self) -> Option<&Structure> {
         self.reader.structure()

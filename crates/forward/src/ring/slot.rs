@@ -45,6 +45,8 @@ pub struct Frame {
     pub temporal: u8,
     /// A receiver of lower temporal layers may go up to this one here.
     pub switch_up: bool,
+    /// VP9: the frame refers to earlier pictures.
+    pub inter_picture: bool,
     /// VP8's descriptor and its length.
     pub vp8: Option<(vp8::Descriptor, u8)>,
 }
@@ -61,6 +63,7 @@ impl From<&FrameInfo> for Frame {
             spatial: info.spatial,
             temporal: info.temporal,
             switch_up: info.switch_up,
+            inter_picture: matches!(info.descriptor, Descriptor::Vp9(descriptor, _) if descriptor.inter_picture),
             vp8: match info.descriptor {
                 Descriptor::Vp8(descriptor, len) => Some((descriptor, len as u8)),
                 _ => None,

@@ -1,14 +1,15 @@
 //! What of one stream is forwarded: spatial and temporal layers inside it, and where they may change.
 //!
-//! Down at the next picture; up only where the codec allows: VP8 and H.265 at a layer sync, VP9 temporal at a switching
-//! point and spatial at a key picture, dependency descriptors at a switch indication whose references were forwarded.
-//! Knows nothing about other streams.
+//! Down at the next picture that allows it; up only where the codec allows: VP8 and H.265 at a layer sync, VP9 temporal
+//! at a switching point and spatial at a key picture, dependency descriptors at a switch indication whose references were
+//! forwarded. Of spatial layers that rest on each other in key pictures only (k-SVC), the others carry one; then going
+//! down takes a key picture as well. Knows nothing about other streams.
 
 use tutti_rtp::payload::dependency::{Indication, Structure};
 use tutti_rtp::{Codec, RtpTimestamp};
 
 use crate::layers::{DecodeTarget, DecodeTargetSet, Layers};
-use crate::ring::PacketSlot;
+use crate::ring::{Frame, PacketSlot};
 use crate::{LayerIndex, LayerTarget};
 
 /// No decode target is chosen.
@@ -21,13 +22,20 @@ pub(super) struct Selection {
     pub spatial: u8,
     /// Highest temporal layer.
     pub temporal: u8,
+    /// Lower spatial layers are left out of pictures that refer to earlier ones: the highest one does without them.
+    pub separate: bool,
     /// The decode target, for streams with dependency descriptors.
     pub target: u8,
 }
 
 impl Default for Selection {
     fn default() -> Self {
-        Self { spatial: LayerTarget::ALL.spatial, temporal: LayerTarget::ALL.temporal, target: NO_TARGET }
+        Self {
+            spatial: LayerTarget::ALL.spatial,
+            temporal: LayerTarget::ALL.temporal,
+            separate: false,
+            target: NO_TARGET,
+        }
     }
 }
 
@@ -36,11 +44,21 @@ impl Selection {
     pub(super) fn admits(&self, slot: &PacketSlot) -> bool {
         match Filter::of(slot) {
             Filter::None => true,
-            Filter::Layers => slot.frame.spatial <= self.spatial && slot.frame.temporal <= self.temporal,
+            Filter::Layers => self.admits_layers(&slot.frame),
             Filter::Targets => {
                 self.target == NO_TARGET || slot.targets.is_none_or(|set| set.present >> (self.target & 31) & 1 == 1)
             }
         }
+    }
+
+    const fn admits_layers(&self, frame: &Frame) -> bool {
+        let needed = frame.spatial == self.spatial || (frame.spatial < self.spatial && !self.leaves_out(frame));
+        needed && frame.temporal <= self.temporal
+    }
+
+    /// Whether a frame below the highest layer is of no use to it.
+    const fn leaves_out(&self, frame: &Frame) -> bool {
+        self.separate && frame.inter_picture
     }
 
     /// The lower of two selections of one stream.
@@ -49,6 +67,7 @@ impl Selection {
         Self {
             spatial: self.spatial.min(other.spatial),
             temporal: self.temporal.min(other.temporal),
+            separate: self.separate || other.separate,
             target: by_target.target,
         }
     }
@@ -83,8 +102,8 @@ enum Filter {
 impl Filter {
     fn of(slot: &PacketSlot) -> Self {
         match (slot.codec, slot.targets.is_some()) {
-            (Some(Codec::Vp8 | Codec::Vp9), _) | (Some(Codec::H265), false) => Self::Layers,
-            (Some(Codec::Av1 | Codec::H264 | Codec::H265), true) => Self::Targets,
+            (Some(Codec::Vp8), _) | (Some(Codec::Vp9 | Codec::H265), false) => Self::Layers,
+            (Some(Codec::Vp9 | Codec::Av1 | Codec::H264 | Codec::H265), true) => Self::Targets,
             _ => Self::None,
         }
     }
@@ -99,6 +118,8 @@ pub(super) struct Selector {
     /// The picture with which the decode target changed last.
     changed: Option<RtpTimestamp>,
     frames: ForwardedFrames,
+    /// Spatial layers of which frames that others may refer to were left out since the key picture, lowest bit = smallest.
+    left_out: u8,
 }
 
 /// The frames forwarded lately, by the numbers in their dependency descriptors.
@@ -164,28 +185,38 @@ impl Selector {
     /// The next packet in order: whether to forward it.
     pub(super) fn decide(&mut self, layers: &Layers, layer: LayerIndex, slot: &PacketSlot) -> bool {
         let new_picture = self.picture != Some(slot.timestamp);
-        match Filter::of(slot) {
+        let filter = Filter::of(slot);
+        match filter {
             Filter::None => {}
-            Filter::Layers => self.choose_layers(slot, new_picture),
+            Filter::Layers => self.choose_layers(layers.separate(layer), slot, new_picture),
             Filter::Targets => self.choose_target(layers, layer, slot, new_picture),
         }
         self.picture = Some(slot.timestamp);
         let admitted = self.selection.admits(slot);
+        if !admitted && filter == Filter::Layers && slot.frame.temporal <= self.selection.temporal {
+            self.left_out |= 1 << (slot.frame.spatial & 7);
+        }
         if admitted && let Some(set) = &slot.targets {
             self.frames.note(set.frame_number);
         }
         admitted
     }
 
-    fn choose_layers(&mut self, slot: &PacketSlot, new_picture: bool) {
+    fn choose_layers(&mut self, top: Option<u8>, slot: &PacketSlot, new_picture: bool) {
         let frame = &slot.frame;
-        let (wanted, selection) = (self.wanted, &mut self.selection);
+        let (wanted, best) = (self.wanted, self.best_spatial(top));
         if frame.key && frame.spatial == 0 {
-            (selection.spatial, selection.temporal) = (wanted.spatial, wanted.temporal);
+            self.selection =
+                Selection { spatial: best, temporal: wanted.temporal, separate: top.is_some(), ..self.selection };
+            self.left_out = 0;
             return;
         }
+        if new_picture && best < self.selection.spatial && self.is_intact(top, best) {
+            self.selection.spatial = best;
+        }
+        let selection = &mut self.selection;
         if new_picture {
-            selection.spatial = selection.spatial.min(wanted.spatial);
+            selection.separate = top.is_some();
             selection.temporal = selection.temporal.min(wanted.temporal);
             let above = selection.temporal < frame.temporal && frame.temporal <= wanted.temporal;
             if above && frame.start && frame.switch_up {
@@ -223,15 +254,33 @@ impl Selector {
     /// Whether a key frame is needed to get from what is forwarded to what is wanted of `layer`.
     pub(super) fn wants_key_frame(&self, layers: &Layers, layer: LayerIndex) -> bool {
         let targets = layers.decode_targets(layer);
-        match best_target(targets, u32::MAX, self.wanted) {
+        match best_target(targets, layers.active_targets(layer), self.wanted) {
             Some(best) if self.selection.target != NO_TARGET => {
                 let spatial = targets.get(usize::from(best)).map_or(0, |target| target.spatial);
                 let below =
                     layers.structure(layer).is_some_and(|structure| holds(structure, self.selection.target, best));
                 spatial != self.selection.spatial && !below
             }
-            _ => self.selection.spatial < self.wanted.spatial,
+            _ => {
+                let top = layers.separate(layer);
+                let (now, best) = (self.selection.spatial, self.best_spatial(top));
+                best > now || !self.is_intact(top, best.min(now))
+            }
         }
+    }
+
+    /// The highest spatial layer to forward. Where layers are separate, it has to be one that there is.
+    fn best_spatial(&self, top: Option<u8>) -> u8 {
+        self.wanted.spatial.min(top.unwrap_or(u8::MAX))
+    }
+
+    /// Whether a receiver has all that spatial layer `spatial` refers to. `top` as in [`Layers::separate`].
+    fn is_intact(&self, top: Option<u8>, spatial: u8) -> bool {
+        let needed = match top {
+            Some(_) => 1 << (spatial & 7),
+            None => u8::MAX >> (7 - spatial.min(7)),
+        };
+        self.left_out & needed == 0
     }
 }
 

@@ -348,7 +348,7 @@ fn a_backup_codec_is_taken_by_those_who_lack_the_first() {
     node.add(&subscribe(Codec::Vp8, true), 1);
     let mut nine = crate::support::svc::SvcEncoder::new();
     nine.ssrc = 0x7000;
-    let mut packet = nine.vp9(node.elapsed(), true, 0, 1).remove(0);
+    let mut packet = nine.vp9(node.elapsed(), true, 0, 1, crate::support::svc::Dependence::Full).remove(0);
     // The first section has MID 0.
     let at = packet.windows(2).position(|pair| pair == [0x10, b'1']).unwrap();
     packet[at + 1] = b'0';

@@ -19,21 +19,23 @@ struct Call {
     codec: Codec,
     dependence: Dependence,
     pictures: usize,
+    /// Spatial layers that VP9 pictures have.
+    layers: u8,
 }
 
 impl Call {
     fn new(codec: Codec, dependence: Dependence) -> Self {
         let mut node = Node::new(&publish_single(codec, LayerMode::Svc));
         node.add(&subscribe(codec, true), 42);
-        Self { node, camera: SvcEncoder::new(), codec, dependence, pictures: 0 }
+        Self { node, camera: SvcEncoder::new(), codec, dependence, pictures: 0, layers: 3 }
     }
 
     fn picture(&mut self, key: bool) {
-        let temporal = if key { 0 } else { [0, 2, 1, 2][self.pictures % 4] };
+        let temporal = if key || self.camera.described { 0 } else { [0, 2, 1, 2][self.pictures % 4] };
         self.pictures = if key { 1 } else { self.pictures + 1 };
         let at = self.node.elapsed();
         let packets = match self.codec {
-            Codec::Vp9 => self.camera.vp9(at, key, temporal, 3),
+            Codec::Vp9 => self.camera.vp9(at, key, temporal, self.layers, self.dependence),
             _ => self.camera.av1(at, key, self.dependence),
         };
         for packet in packets {
@@ -85,7 +87,7 @@ impl Call {
 
 #[test]
 fn spatial_layers_of_vp9_go_down_at_once_and_up_at_key_pictures() {
-    let mut call = Call::new(Codec::Vp9, Dependence::Key);
+    let mut call = Call::new(Codec::Vp9, Dependence::Full);
     call.picture(true);
     call.pictures(2);
     call.target(1, 7);
@@ -107,7 +109,7 @@ fn spatial_layers_of_vp9_go_down_at_once_and_up_at_key_pictures() {
 
 #[test]
 fn temporal_layers_of_vp9_go_up_at_switching_points() {
-    let mut call = Call::new(Codec::Vp9, Dependence::Key);
+    let mut call = Call::new(Codec::Vp9, Dependence::Full);
     call.target(2, 0);
     call.picture(true);
     call.pictures(7);
@@ -123,6 +125,96 @@ fn temporal_layers_of_vp9_go_up_at_switching_points() {
         .map(|picture| picture[0])
         .collect();
     assert_eq!(temporal, [0, 0, 0, 2, 1, 2]);
+}
+
+/// VP9 with layers that rest on each other in key pictures only, told by its own descriptor or by decode targets.
+fn separate_layers(structured: bool, described: bool) -> Call {
+    let mut call = Call::new(Codec::Vp9, Dependence::Key);
+    (call.camera.structured, call.camera.described) = (structured, described);
+    call
+}
+
+#[test]
+fn layers_of_vp9_that_are_of_no_use_are_left_out() {
+    for (structured, described) in [(true, false), (false, false), (false, true)] {
+        for (wanted, spatial) in [(0, 0), (1, 1), (2, 2), (7, 2)] {
+            let mut call = separate_layers(structured, described);
+            call.target(wanted, 7);
+            call.picture(true);
+            // How the stream is made is seen in the first picture that refers to an earlier one.
+            call.pictures(1);
+            call.pictures(4);
+            call.picture(true);
+            call.pictures(4);
+            let pictures = call.layers_of_pictures();
+            let whole: Vec<u8> = (0..=spatial).collect();
+            assert_eq!((&pictures[0], &pictures[6]), (&whole, &whole), "{wanted} {structured} {described}");
+            assert!(pictures[2..6].iter().chain(&pictures[7..]).all(|picture| *picture == [spatial]), "{pictures:?}");
+            assert_eq!(call.node.asked().key_frames, [], "there is nothing to wait for");
+        }
+    }
+}
+
+#[test]
+fn separate_layers_of_vp9_change_at_key_pictures() {
+    for described in [false, true] {
+        let mut call = separate_layers(true, described);
+        call.picture(true);
+        call.pictures(2);
+        call.node.sleep(Duration::from_secs(1));
+        call.node.asked();
+        for (wanted, before) in [(1, 2), (0, 1), (2, 0)] {
+            call.target(wanted, 7);
+            let first = call.layers_of_pictures().len();
+            call.pictures(2);
+            assert_eq!(call.node.asked().key_frames, [0x1000], "{wanted}");
+            call.picture(true);
+            call.pictures(2);
+            let pictures = call.layers_of_pictures();
+            let whole: Vec<u8> = (0..=wanted).collect();
+            let expected = [vec![before], vec![before], whole, vec![wanted], vec![wanted]];
+            assert_eq!(pictures[first..], expected, "{wanted} {described}");
+            call.node.sleep(Duration::from_secs(1));
+        }
+        // Nothing was left out since the key picture: down at once.
+        call.picture(true);
+        call.target(1, 7);
+        let first = call.layers_of_pictures().len();
+        call.pictures(2);
+        assert_eq!(call.layers_of_pictures()[first..], [[1], [1]], "{described}");
+        // With decode targets it is not known beforehand.
+        assert!(described || call.node.asked().key_frames.is_empty());
+    }
+}
+
+#[test]
+fn a_layer_of_vp9_that_stops_is_left_with_a_key_picture() {
+    let mut call = separate_layers(true, false);
+    call.picture(true);
+    call.pictures(3);
+    call.node.sleep(Duration::from_secs(1));
+    call.node.asked();
+    call.layers = 2;
+    call.pictures(2);
+    assert_eq!(call.node.asked().key_frames, [], "it may come back");
+    call.pictures(2);
+    assert_eq!(call.node.asked().key_frames, [0x1000]);
+    call.picture(true);
+    call.pictures(2);
+    let pictures = call.layers_of_pictures();
+    assert_eq!(pictures[4..], [vec![0, 1], vec![1], vec![1]]);
+}
+
+#[test]
+fn temporal_layers_of_vp9_are_left_out_of_the_one_layer_that_is_sent() {
+    let mut call = separate_layers(true, false);
+    call.target(1, 1);
+    call.picture(true);
+    call.pictures(8);
+    let layers: Vec<_> = call.media()[4..].iter().map(|got| vp9::Descriptor::parse(got.payload()).unwrap().0).collect();
+    assert!(layers.iter().all(|it| it.temporal() <= 1));
+    assert!(layers[2..].iter().all(|it| it.spatial() == 1));
+    assert_eq!(call.layers_of_pictures().len(), 5);
 }
 
 #[test]

@@ -17,9 +17,13 @@ pub struct SvcEncoder {
     pub tl0_pic_idx: u8,
     /// Packets of each layer frame.
     pub packets: usize,
+    /// VP9 pictures come with dependency descriptors, all of temporal layer 0 then.
+    pub described: bool,
+    /// VP9 key pictures tell the layers' structure.
+    pub structured: bool,
 }
 
-/// How the spatial layers of AV1 depend on each other.
+/// How the spatial layers depend on each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dependence {
     /// On the next lower one in every picture (L3T1).
@@ -38,6 +42,8 @@ impl SvcEncoder {
             picture_id: 0x7FFE,
             tl0_pic_idx: 254,
             packets: 2,
+            described: false,
+            structured: false,
         }
     }
 
@@ -46,28 +52,48 @@ impl SvcEncoder {
     }
 
     /// A VP9 picture with `layers` spatial layers. Frames above the temporal base are switching points.
-    pub fn vp9(&mut self, at: Duration, key: bool, temporal: u8, layers: u8) -> Vec<Vec<u8>> {
+    pub fn vp9(&mut self, at: Duration, key: bool, temporal: u8, layers: u8, dependence: Dependence) -> Vec<Vec<u8>> {
         self.picture_id = (self.picture_id + 1) & 0x7FFF;
         if temporal == 0 {
             self.tl0_pic_idx = self.tl0_pic_idx.wrapping_add(1);
         }
         let mut picture = Vec::new();
         for spatial in 0..layers {
+            self.frame_number = self.frame_number.wrapping_add(1);
             for part in 0..self.packets {
                 let (start, end) = (part == 0, part + 1 == self.packets);
                 let [high, low] = self.picture_id.to_be_bytes();
                 let inter = !key;
-                let payload = vec![
-                    0x80 | u8::from(inter) << 6 | 0x20 | u8::from(start) << 3 | u8::from(end) << 2,
+                let inter_layer = spatial > 0 && (key || dependence == Dependence::Full);
+                let structured = self.structured && key && start && spatial == 0;
+                let mut payload = vec![
+                    0xA0 | u8::from(inter) << 6 | u8::from(start) << 3 | u8::from(end) << 2 | u8::from(structured) << 1,
                     high | 0x80,
                     low,
-                    temporal << 5 | u8::from(temporal > 0) << 4 | spatial << 1 | u8::from(key && spatial > 0),
+                    temporal << 5 | u8::from(temporal > 0) << 4 | spatial << 1 | u8::from(inter_layer),
                     self.tl0_pic_idx,
                 ];
-                picture.push(self.packet(at, end && spatial + 1 == layers, None, payload));
+                if structured {
+                    payload.push((layers - 1) << 5);
+                }
+                let descriptor = self.described.then(|| self.descriptor(key, spatial, start, end, dependence));
+                picture.push(self.packet(at, end && spatial + 1 == layers, descriptor.as_deref(), payload));
             }
         }
         picture
+    }
+
+    /// The dependency descriptor of a packet; key frames are those of the smallest layer with a structure.
+    fn descriptor(&self, key: bool, spatial: u8, start: bool, end: bool, dependence: Dependence) -> Vec<u8> {
+        let mut bits = Bits::default();
+        bits.put(u32::from(start), 1).put(u32::from(end), 1);
+        bits.put(u32::from(spatial) * 2 + u32::from(!key), 6);
+        bits.put(self.frame_number.into(), 16);
+        if key && start && spatial == 0 {
+            bits.put(0b10000, 5);
+            structure(&mut bits, dependence);
+        }
+        bits.bytes
     }
 
     /// An AV1 picture with three spatial layers.
@@ -77,16 +103,9 @@ impl SvcEncoder {
             self.frame_number = self.frame_number.wrapping_add(1);
             for part in 0..self.packets {
                 let (start, end) = (part == 0, part + 1 == self.packets);
-                let mut bits = Bits::default();
-                bits.put(u32::from(start), 1).put(u32::from(end), 1);
-                bits.put(u32::from(spatial) * 2 + u32::from(!key), 6);
-                bits.put(self.frame_number.into(), 16);
-                if key && start && spatial == 0 {
-                    bits.put(0b10000, 5);
-                    structure(&mut bits, dependence);
-                }
+                let descriptor = self.descriptor(key, spatial, start, end, dependence);
                 let header = if key && start && spatial == 0 { 0x18 } else { 0x10 };
-                picture.push(self.packet(at, end && spatial == 2, Some(&bits.bytes), vec![header]));
+                picture.push(self.packet(at, end && spatial == 2, Some(&descriptor), vec![header]));
             }
         }
         picture
