@@ -140,7 +140,7 @@ pub struct SubscribeTrack {
     /// SSRC of our retransmissions, where RTX is negotiated.
     pub rtx_ssrc: Option<u32>,
     /// Payload types negotiated with the subscriber. What the publisher sends and this lacks is not sent
-    /// (RED is unpacked to Opus when only Opus is here).
+    /// (RED is unpacked to Opus when only Opus is here; its copies stand in for what was lost).
     pub formats: Vec<PayloadFormat>,
     /// Extension ids of the section.
     pub extensions: ExtensionMap,

@@ -299,6 +299,13 @@ impl Layers {
         self.formats.get(usize::from(format)).map(|source| source.format.codec)
     }
 
+    /// What `payload_type` is in the section of the format with this index.
+    pub(crate) fn codec_of(&self, format: Option<u8>, payload_type: u8) -> Option<Codec> {
+        let source = self.formats.get(usize::from(format?))?;
+        let carried = self.sections.get(usize::from(source.section))?.carried(payload_type)?;
+        if carried.repair { None } else { self.codec(carried.format) }
+    }
+
     pub(crate) fn has(&self, at: PacketAt) -> bool {
         self.layer(at.layer).is_some_and(|layer| layer.ring.contains(at.index))
     }

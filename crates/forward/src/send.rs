@@ -9,6 +9,7 @@
 //! `SendTrack` needs an SSRC that was never used on its transport.
 
 mod build;
+mod copies;
 mod feedback;
 mod frame_number;
 mod history;
@@ -58,6 +59,8 @@ pub struct SendCounters {
     pub packets: u64,
     /// Their payload bytes.
     pub octets: u64,
+    /// Those among them that were lost on the publisher's way and taken out of the copies of later ones (RFC 2198).
+    pub recovered: u64,
     /// Packets sent again.
     pub resent: u64,
     /// Packets of padding.
@@ -272,6 +275,10 @@ impl SendTrack {
                 // It follows from the ring, in its order.
                 return None;
             }
+            if self.may_recover(source) {
+                self.catch_up = Some(CatchUp { first: slot.index, since: now });
+                return None;
+            }
             return self.forward_current(now, source);
         }
         if let Some(first) = self.opening(source) {
@@ -293,14 +300,18 @@ impl SendTrack {
         self.catch_up.is_some()
     }
 
-    /// Sends what the ring holds from a key frame on. The rest of the stream follows through [`SendTrack::forward`].
+    /// Sends what the ring holds from a key frame on, or a packet behind a gap with what it tells of the gap. The rest of
+    /// the stream follows through [`SendTrack::forward`].
     pub fn catch_up(&mut self, now: Instant, layers: &Layers, mut emit: impl FnMut(SendPacket)) {
         let (Some(CatchUp { first, .. }), Some(layer)) = (self.catch_up.take(), self.current) else { return };
         let Some(newest) = layers.newest(layer) else { return };
         for index in first..=newest {
-            if let Some(slot) = layers.slot(crate::PacketAt { layer, index })
-                && let Some(packet) = self.forward_current(now, Source { layers, layer, slot })
-            {
+            let Some(slot) = layers.slot(crate::PacketAt { layer, index }) else { continue };
+            let source = Source { layers, layer, slot };
+            if self.may_recover(source) {
+                self.recover(now, source, &mut emit);
+            }
+            if let Some(packet) = self.forward_current(now, source) {
                 emit(packet);
             }
         }

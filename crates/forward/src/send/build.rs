@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tutti_rtp::{AbsSendTime, HeaderExtensions, RtpHeader, RtpTimestamp, SequenceNumber, WrittenHeader, rtx};
 
+use super::copies::{self, Copied};
 use super::history::SentAs;
 use super::packet::{Body, HEADER_LEN_MAX, Prefix};
 use super::rewrite::{DESCRIPTOR_LEN_MAX, rewrite_descriptor, rewrite_payload};
@@ -13,6 +14,7 @@ use super::routes::Route;
 use super::runs::Rewrite;
 use super::{SendKind, SendPacket, SendTrack, Source};
 use crate::PacketAt;
+use crate::ring::SlotExtensions;
 
 /// Bytes of padding in a packet without media.
 const PADDING_LEN: u8 = 4;
@@ -41,6 +43,7 @@ impl SendTrack {
         let sent_as = SentAs {
             mid: !self.reported,
             filler: false,
+            copy: 0,
             target_mask: slot.targets.is_some_and(|set| set.structure || self.selector.is_fresh(slot)),
         };
         let numbers = Numbers { out, repair: None, sent_as, kind: SendKind::Media };
@@ -90,17 +93,22 @@ impl SendTrack {
 
     /// The packet itself. `None` if it cannot be written for this subscriber.
     pub(super) fn build(&self, source: Source<'_>, rewrite: &Rewrite, numbers: Numbers) -> Option<SendPacket> {
-        let Source { layer, slot, .. } = source;
+        let Source { layers, layer, slot } = source;
         let route = self.routes.get(slot.format)?;
         let (ssrc, index, payload_type) = match numbers.repair {
             None => (self.ssrc, numbers.out, route.format.payload_type),
             Some(index) => (self.rtx_ssrc?, index, route.format.rtx_payload_type?),
         };
+        let copied = match numbers.sent_as.copy {
+            0 => None,
+            back => Some(copies::find(layers.payload(layer, slot), back)?),
+        };
+        let before = copied.map_or(0, |copied| u32::from(copied.timestamp_offset));
         let header = RtpHeader {
-            marker: rewrite.selection.ends_picture(slot) && !numbers.sent_as.filler,
+            marker: rewrite.selection.ends_picture(slot) && !numbers.sent_as.filler && copied.is_none(),
             payload_type,
             sequence: SequenceNumber(index as u16),
-            timestamp: slot.timestamp.add(rewrite.timestamp),
+            timestamp: slot.timestamp.add(rewrite.timestamp.wrapping_sub(before)),
             ssrc,
             padding: false,
         };
@@ -111,11 +119,13 @@ impl SendTrack {
             let original = SequenceNumber(numbers.out as u16);
             prefix.append(|room| rtx::write_original(room, original).ok_or(()))?;
         }
-        let (skip, len) = if numbers.sent_as.filler {
-            (0, 0)
-        } else {
-            let skip = rewrite_payload(source, rewrite, &route, &mut prefix)?;
-            (skip, slot.payload_len().checked_sub(skip)?)
+        let (skip, len) = match copied {
+            _ if numbers.sent_as.filler => (0, 0),
+            Some(Copied { skip, len, .. }) => (skip, len),
+            None => {
+                let skip = rewrite_payload(source, rewrite, &route, &mut prefix)?;
+                (skip, slot.payload_len().checked_sub(skip)?)
+            }
         };
         let body = Body::Ring { at: PacketAt { layer, index: slot.index }, skip: skip as u16, len: len as u16 };
         Some(SendPacket { ssrc, index, kind: numbers.kind, written, body, prefix, header: bytes })
@@ -143,13 +153,15 @@ impl SendTrack {
                 Some(len.and_then(|len| changed.get(..len)).unwrap_or(descriptor))
             }
         };
+        // Those of a packet say nothing of the one whose copy it holds.
+        let told = if numbers.sent_as.copy == 0 { slot.extensions } else { SlotExtensions::default() };
         let extensions = self.stamped(&HeaderExtensions {
             mid: numbers.sent_as.mid.then_some(self.mid.as_str()),
-            audio_level: slot.extensions.audio_level,
-            abs_capture_time: slot.extensions.abs_capture_time,
-            playout_delay: slot.extensions.playout_delay,
+            audio_level: told.audio_level,
+            abs_capture_time: told.abs_capture_time,
+            playout_delay: told.playout_delay,
             dependency_descriptor: descriptor,
-            video_orientation: slot.extensions.video_orientation,
+            video_orientation: told.video_orientation,
             ..HeaderExtensions::default()
         });
         let ids = if repeatable { &self.extensions_repeatable } else { &self.extensions };

@@ -130,7 +130,8 @@ impl SendTrack {
 
     fn rebuild(&mut self, layers: &Layers, out: u64, sent_as: SentAs) -> Option<SendPacket> {
         let run = *self.runs.of_number(out)?;
-        let slot = layers.slot(PacketAt { layer: run.layer, index: run.index_of(out) })?;
+        let index = run.index_of(out) + u64::from(sent_as.copy);
+        let slot = layers.slot(PacketAt { layer: run.layer, index })?;
         let source = Source { layers, layer: run.layer, slot };
         let route = self.routes.get(slot.format).or_else(|| sent_as.filler.then(|| self.routes.any()).flatten())?;
         if self.repairs(&route) {

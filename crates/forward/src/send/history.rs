@@ -46,6 +46,8 @@ pub(super) struct SentAs {
     pub filler: bool,
     /// With a mask of the decode targets being sent in its dependency descriptor.
     pub target_mask: bool,
+    /// From the copy in the packet that is this many after it; 0 = from the packet itself.
+    pub copy: u8,
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -12,7 +12,7 @@ use crate::layers::SourceFormat;
 pub(super) struct Route {
     /// The subscriber's format.
     pub format: PayloadFormat,
-    /// Only the primary block of the RED payload is sent.
+    /// RED is unpacked: the primary block is sent, and copies of what was lost before it.
     pub unpack: bool,
 }
 

@@ -10,7 +10,7 @@ use super::timeline::{Origin, Timeline};
 use crate::LayerIndex;
 
 const LAYER: LayerIndex = LayerIndex(0);
-const PLAIN: SentAs = SentAs { mid: false, filler: false, target_mask: false };
+const PLAIN: SentAs = SentAs { mid: false, filler: false, target_mask: false, copy: 0 };
 
 fn ms(count: u64) -> Duration {
     Duration::from_millis(count)

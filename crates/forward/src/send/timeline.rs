@@ -54,6 +54,11 @@ impl Timeline {
         self.last.map_or(RtpTimestamp(self.offset), |last| last.outgoing)
     }
 
+    /// The newest timestamp of the current stream.
+    pub(super) fn incoming(&self) -> Option<RtpTimestamp> {
+        self.last.map(|last| last.incoming)
+    }
+
     /// Rate of the current stream's clock, Hz.
     pub(super) fn rate_hz(&self) -> Option<u32> {
         self.last.map(|last| last.origin.rate_hz)

@@ -1,5 +1,6 @@
 //! An audio encoder: Opus, or RED with Opus inside, without sound in it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tutti_rtp::red::{self, Block};
@@ -13,12 +14,15 @@ pub struct Microphone {
     pub ssrc: u32,
     pub sequence: u16,
     pub timestamp_base: u32,
-    last: Vec<u8>,
+    /// Frames before that RED repeats.
+    pub copies: usize,
+    /// The newest frames with their timestamps.
+    last: VecDeque<(u32, Vec<u8>)>,
 }
 
 impl Microphone {
     pub fn new() -> Self {
-        Self { ssrc: 0x1000, sequence: 65_530, timestamp_base: 0xFFFF_FF00, last: Vec::new() }
+        Self { ssrc: 0x1000, sequence: 65_530, timestamp_base: 0xFFFF_FF00, copies: 1, last: VecDeque::new() }
     }
 
     pub fn timestamp(&self, at: Duration) -> u32 {
@@ -27,25 +31,35 @@ impl Microphone {
 
     /// A packet of 20 ms at `dbov` below full scale.
     pub fn speak(&mut self, at: Duration, payload_type: u8, dbov: u8) -> Vec<u8> {
-        let payload = self.next_frame();
+        let payload = self.next_frame(at);
         self.packet(at, payload_type, dbov, &payload)
     }
 
-    /// The same with the frame before as redundancy.
+    /// The same with the frames before as redundancy.
     pub fn speak_red(&mut self, at: Duration, payload_type: u8, dbov: u8) -> Vec<u8> {
-        let before = std::mem::take(&mut self.last);
-        let frame = self.next_frame();
-        let old = Block { payload_type: 111, timestamp_offset: 960, data: &before, primary: false };
-        let redundant = if before.is_empty() { &[][..] } else { &[old] };
-        let mut payload = vec![0; red::encoded_len(redundant, &frame)];
-        red::write(redundant, 111, &frame, &mut payload).expect("room");
+        let before = self.last.clone();
+        let frame = self.next_frame(at);
+        let now = self.timestamp(at);
+        let redundant: Vec<Block<'_>> = before
+            .iter()
+            .filter_map(|(timestamp, data)| {
+                let timestamp_offset = u16::try_from(now.wrapping_sub(*timestamp)).ok()?;
+                let block = Block { payload_type: 111, timestamp_offset, data, primary: false };
+                (timestamp_offset <= red::TIMESTAMP_OFFSET_MAX).then_some(block)
+            })
+            .collect();
+        let mut payload = vec![0; red::encoded_len(&redundant, &frame)];
+        red::write(&redundant, 111, &frame, &mut payload).expect("room");
         self.packet(at, payload_type, dbov, &payload)
     }
 
-    fn next_frame(&mut self) -> Vec<u8> {
+    fn next_frame(&mut self, at: Duration) -> Vec<u8> {
         let mut frame = vec![0x78, 1, 2, 3];
         frame.extend(origin(self.ssrc, self.sequence));
-        self.last.clone_from(&frame);
+        self.last.push_back((self.timestamp(at), frame.clone()));
+        if self.last.len() > self.copies {
+            self.last.pop_front();
+        }
         frame
     }
 
