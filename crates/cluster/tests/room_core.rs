@@ -5,13 +5,17 @@ use std::time::Instant;
 
 use livekit_protocol as proto;
 use proto::leave_request::Action;
+use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tutti_cluster::{JoinRequest, Refusal, RoomCore, RoomInput, RoomOutput, RoomStart, SocketNumber, TokenIssuer};
 use tutti_id::{RoomKey, RoomName, ShardNumber};
-use tutti_media::MediaCommand;
+use tutti_media::{MediaCommand, MediaEvent};
 use tutti_room::{Joiner, MemberKey, Room, Settings};
 use tutti_signal::{Facts, Mode, Placement};
-use tutti_transport::{Fingerprint, TransportCommand};
+use tutti_transport::{Fingerprint, TransportCommand, TransportEvent};
+
+/// A browser's offer with a microphone, a camera and data channels.
+const PUBLISH: &str = include_str!("../../sdp/tests/fixtures/chrome_publish_vp8_offer.sdp");
 
 const UNIX_MS: i64 = 1_700_000_000_000;
 
@@ -36,8 +40,8 @@ fn room(now: Instant) -> RoomCore {
     RoomCore::new(RoomStart { key: RoomKey(1), room, facts: Arc::new(facts), sif_trailer: vec![0; 16] })
 }
 
-fn join(core: &mut RoomCore, now: Instant, identity: &str, socket: u64) -> Result<MemberKey, Refusal> {
-    let request = JoinRequest {
+fn request(identity: &str, mode: Mode) -> JoinRequest {
+    JoinRequest {
         room: RoomName::of_default_app("r"),
         create: true,
         room_config: None,
@@ -55,7 +59,7 @@ fn join(core: &mut RoomCore, now: Instant, identity: &str, socket: u64) -> Resul
             adaptive_stream: false,
         },
         issuer: Arc::new(NoToken),
-        mode: Mode::Single,
+        mode,
         protocol: 16,
         resume: None,
         disable_ice_lite: false,
@@ -63,9 +67,21 @@ fn join(core: &mut RoomCore, now: Instant, identity: &str, socket: u64) -> Resul
         add_tracks: Vec::new(),
         publisher_offer: None,
         sync_state: None,
-    };
+    }
+}
+
+fn join_as(core: &mut RoomCore, now: Instant, request: JoinRequest, socket: u64) -> Result<MemberKey, Refusal> {
     let placement = Placement { shard: ShardNumber(0), candidates: Vec::new(), fingerprint: Fingerprint([0; 32]) };
     core.join(now, UNIX_MS, request, SocketNumber(socket), placement, [socket as u8; 32])
+}
+
+fn join(core: &mut RoomCore, now: Instant, identity: &str, socket: u64) -> Result<MemberKey, Refusal> {
+    join_as(core, now, request(identity, Mode::Single), socket)
+}
+
+fn ask(core: &mut RoomCore, now: Instant, member: MemberKey, socket: u64, message: Ask) {
+    let request = Box::new(proto::SignalRequest { message: Some(message) });
+    core.handle(now, UNIX_MS, RoomInput::Request { member, socket: SocketNumber(socket), request });
 }
 
 fn outputs(core: &mut RoomCore) -> Vec<RoomOutput> {
@@ -119,6 +135,43 @@ fn what_a_socket_says_after_it_was_replaced_counts_for_nothing() {
     assert_eq!(core.member_count(), 1);
     core.handle(now, UNIX_MS, RoomInput::SocketGone { member: new, socket: SocketNumber(2) });
     assert_eq!(core.member_count(), 0, "who never had media is gone with its socket");
+}
+
+/// Somebody comes and publishes while a client's socket is away; clients drop media of whom they do not know.
+#[test]
+fn a_resumed_client_hears_of_a_participant_before_the_offer_with_its_track() {
+    let now = Instant::now();
+    let mut core = room(now);
+    let ann = join_as(&mut core, now, request("ann", Mode::Dual), 1).unwrap();
+    let [_, id] = tutti_signal::transports_of(RoomKey(1), ann);
+    let event = TransportEvent::Connected { tcp: false };
+    core.handle(now, UNIX_MS, RoomInput::Media(MediaEvent::Transport { id, event }));
+    core.flush(now);
+    core.handle(now, UNIX_MS, RoomInput::SocketGone { member: ann, socket: SocketNumber(1) });
+
+    let bob = join(&mut core, now, "bob", 2).unwrap();
+    let cid = "1d9398c8-3c86-4e37-82de-ec9f58c197c4".to_owned();
+    let kind = proto::TrackType::Audio as i32;
+    ask(&mut core, now, bob, 2, Ask::AddTrack(proto::AddTrackRequest { cid, r#type: kind, ..Default::default() }));
+    let offer = proto::SessionDescription { r#type: "offer".into(), sdp: PUBLISH.into(), id: 1, ..Default::default() };
+    ask(&mut core, now, bob, 2, Ask::Offer(offer));
+    core.flush(now);
+    let sid = core.room().member_info(bob).unwrap().tracks.remove(0).sid;
+    outputs(&mut core);
+
+    core.resume(now, UNIX_MS, request("ann", Mode::Dual), SocketNumber(3)).unwrap();
+    core.flush(now);
+    let outputs = outputs(&mut core);
+    let order = told(&outputs, 3).into_iter().map(|message| match message {
+        Message::Reconnect(_) => "reconnect",
+        Message::Update(update) if update.participants.iter().any(|info| info.tracks.iter().any(|t| t.sid == sid)) => {
+            "update"
+        }
+        Message::RoomUpdate(_) => "room update",
+        Message::Offer(offer) if offer.mid_to_track_id.values().any(|named| *named == sid) => "offer",
+        _ => "something else",
+    });
+    assert_eq!(order.collect::<Vec<_>>(), ["reconnect", "update", "room update", "offer"]);
 }
 
 #[test]

@@ -101,6 +101,7 @@ impl Room {
             info,
             request: request.clone(),
             visible: false,
+            announced: false,
             subscribers: Default::default(),
             told_subscribed: false,
             demand: Demand::default(),
@@ -171,7 +172,6 @@ impl Room {
         }
         if first {
             self.track_event(negotiated.track, |participant, track| RoomEvent::TrackPublished { participant, track });
-            self.offer_track(now, negotiated.track);
             self.settle_demand(now, negotiated.track);
         } else {
             self.offer_codec(now, negotiated.track, codec);

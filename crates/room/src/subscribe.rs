@@ -47,7 +47,7 @@ impl Room {
         self.subscribe_to_existing_data_tracks(key);
     }
 
-    /// Gives a new track to whoever is to have it.
+    /// Gives a track to whoever is to have it.
     pub(crate) fn offer_track(&mut self, now: Instant, track: TrackNumber) {
         let members: Vec<_> = self.members.keys().copied().collect();
         for member in members {
@@ -55,10 +55,27 @@ impl Room {
         }
     }
 
+    /// A member's state was told to the others: gives its new tracks to whoever is to have them. Before that a client
+    /// would get media of something that it knows nothing of, and drop it (wire brief 2.5).
+    pub(crate) fn offer_announced(&mut self, now: Instant, publisher: MemberKey) {
+        let Some(member) = self.members.get(&publisher).filter(|member| !member.is_hidden()) else { return };
+        let mut new = Vec::new();
+        for number in &member.tracks {
+            let track = self.tracks.get_mut(number).filter(|track| track.visible && !track.announced);
+            if let Some(track) = track {
+                track.announced = true;
+                new.push(*number);
+            }
+        }
+        for track in new {
+            self.offer_track(now, track);
+        }
+    }
+
     pub(crate) fn due(&self, key: MemberKey, track: TrackNumber, auto: Auto) -> Due {
         let (Some(member), Some(track)) = (self.members.get(&key), self.tracks.get(&track)) else { return Due::No };
         let Some(publisher) = self.members.get(&track.publisher) else { return Due::No };
-        if !track.visible || publisher.key == key || publisher.is_hidden() || !member.permission.can_subscribe {
+        if !track.announced || publisher.key == key || publisher.is_hidden() || !member.permission.can_subscribe {
             return Due::No;
         }
         let has = track.subscribers.contains_key(&key);

@@ -21,6 +21,8 @@ pub(crate) struct Track {
     pub(crate) request: proto::AddTrackRequest,
     /// Its section is negotiated: others see it.
     pub(crate) visible: bool,
+    /// Others were told of it: their clients know whose it is when its media comes.
+    pub(crate) announced: bool,
     pub(crate) subscribers: BTreeMap<MemberKey, SubscriptionNumber>,
     /// The publisher heard that somebody subscribed.
     pub(crate) told_subscribed: bool,

@@ -110,6 +110,7 @@ impl Room {
         self.updates.forget(member);
         let to = if urgency == Urgency::NowWithSelf { self.audience() } else { self.audience_without(member) };
         self.send_changes(to, departed, vec![info]);
+        self.offer_announced(now, member);
     }
 
     /// Announces that a member is gone. `replaced`: a visible new session of the same identity follows at once.
@@ -144,6 +145,11 @@ impl Room {
     pub(crate) fn announce_vanished(&mut self, now: Instant, member: MemberKey) {
         self.updates.forget(member);
         let Some(subject) = self.members.get_mut(&member) else { return };
+        for number in &subject.tracks {
+            if let Some(track) = self.tracks.get_mut(number) {
+                track.announced = false;
+            }
+        }
         subject.touch();
         let info = subject.departed_info(proto::DisconnectReason::UnknownReason);
         subject.touch();
@@ -164,10 +170,13 @@ impl Room {
             self.updates.burst = self.members.len();
         }
         self.updates.departures_not_before = now + self.settings.departure_batch_interval;
-        let changed = changed.iter().filter_map(|key| self.members.get(key)).filter(|member| !member.is_hidden());
-        let infos = changed.map(|member| self.info_of(member)).collect();
+        let members = changed.iter().filter_map(|key| self.members.get(key)).filter(|member| !member.is_hidden());
+        let infos = members.map(|member| self.info_of(member)).collect();
         let to = self.audience();
         self.send_changes(to, departed, infos);
+        for member in changed {
+            self.offer_announced(now, member);
+        }
     }
 
     /// Sends who went and then who changed, so that a new session of an identity follows the end of the old one.

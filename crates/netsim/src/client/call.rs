@@ -217,7 +217,7 @@ impl Call {
                 let answer = description("answer", sdp, offer.id);
                 self.answer = Some(answer.clone());
                 asks.push_back(Ask::Say(Box::new(Request::Answer(answer))));
-                self.receiving = sections(&offer.sdp)?;
+                self.receive(sections(&offer.sdp)?)?;
             }
             Response::Update(update) => self.update(&update.participants),
             Response::TrackPublished(published) => {
@@ -244,12 +244,21 @@ impl Call {
         Ok(())
     }
 
+    /// Media of a participant or a publication that a client was not told of is lost to it.
+    fn receive(&mut self, sections: BTreeMap<String, String>) -> Result<(), String> {
+        if let Some(sid) = sections.values().find(|sid| self.name_of(sid).is_none()) {
+            return Err(format!("media of {sid}, of which nothing was said"));
+        }
+        self.receiving = sections;
+        Ok(())
+    }
+
     fn answered(&mut self, answer: &proto::SessionDescription) -> Result<(), String> {
         if !self.publisher.answered(answer.id, &answer.sdp)? {
             return Ok(());
         }
         if self.subscriber.is_none() {
-            self.receiving = answer.mid_to_track_id.clone().into_iter().collect();
+            self.receive(answer.mid_to_track_id.clone().into_iter().collect())?;
             self.answer = Some(answer.clone());
         }
         self.settle_own(&answer.sdp)

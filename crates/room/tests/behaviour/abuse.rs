@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use livekit_protocol as proto;
 use prost::Message as _;
-use tutti_room::{Delivery, JoinError, MemberKey, Request};
+use proto::TrackSource;
+use proto::signal_response::Message;
+use tutti_room::{Delivery, JoinError, MemberKey, Notice, Request};
 
 use crate::stage::{Stage, joiner, millis, secs};
 
@@ -74,6 +76,33 @@ fn large_announcements_count_as_many() {
     assert!(bytes <= (400 + 10 * 10 + 101) * 4096, "{bytes} bytes in ten seconds");
     stage.advance(secs(30));
     assert_eq!(stage.updates(witness).last().and_then(mood), Some("999"));
+}
+
+/// A client drops media of a track that it was not told of.
+#[test]
+fn a_track_whose_announcement_is_put_off_is_given_after_it() {
+    let mut stage = Stage::new();
+    let hostile = entered(&mut stage, "hostile", "");
+    let witness = entered(&mut stage, "witness", "");
+    for round in 0..400 {
+        stage.handle(hostile, attribute(&round.to_string()));
+    }
+    stage.clear();
+    let track = stage.publish(hostile, TrackSource::Microphone);
+    // Asking for it by name makes no difference.
+    let wish = proto::UpdateSubscription { track_sids: vec![track.sid.clone()], subscribe: true, ..Default::default() };
+    stage.handle(witness, Request::Subscription(wish));
+    assert!(!stage.take(witness).iter().any(|notice| matches!(notice, Notice::Subscribe(_))));
+    stage.advance(secs(1));
+    let told = stage.take(witness);
+    let named = told.iter().position(|notice| match notice {
+        Notice::Send(message) => matches!(&**message, Message::Update(update)
+            if update.participants.iter().flat_map(|info| &info.tracks).any(|info| info.sid == track.sid)),
+        _ => false,
+    });
+    let given =
+        told.iter().position(|notice| matches!(notice, Notice::Subscribe(given) if given.info.sid == track.sid));
+    assert!(named.is_some() && named < given, "{told:?}");
 }
 
 #[test]

@@ -157,6 +157,8 @@ pub struct Session {
     tcp_only: bool,
     /// What the next resume shall simulate.
     simulated_resume: simulate::NextResume,
+    /// A new socket was taken up, and the room's words come before the rest of ours.
+    catching_up: Option<simulate::NextResume>,
     token_due: Option<Instant>,
     /// When a client with failed media is asked to resume.
     ask_to_resume: Option<Instant>,
@@ -190,6 +192,7 @@ impl Session {
             attached: true,
             ended: false,
             simulated_resume: simulate::NextResume::Normal,
+            catching_up: None,
             token_due: None,
             ask_to_resume: None,
             give_up: None,
@@ -310,9 +313,11 @@ impl Session {
     }
 
     /// Everything that one round of inputs wanted negotiated goes out as one description. Call it when the inputs of
-    /// a round are handled and the outputs drained.
+    /// a round are handled, the outputs drained, and the room's answers handed back: a description may name only what
+    /// the client was told of before.
     pub fn flush(&mut self) {
         if !self.ended {
+            self.catch_up();
             self.negotiate_if_needed();
         }
     }

@@ -7,11 +7,12 @@ use proto::signal_response::Message;
 use tutti_room::Request;
 
 use super::simulate::NextResume;
-use super::{Mode, Session};
+use super::{Mode, Output, Session};
 
 impl Session {
-    /// Says `ReconnectResponse` first, has the room tell everything else, and restarts ICE on the connection that the
-    /// server offers. `last_message_seq` is the last reliable packet that the room took from this client.
+    /// Says `ReconnectResponse` and has the room tell everything that the client missed. What may name those it missed
+    /// waits for that: [`Session::flush`] says it. `last_message_seq` is the last reliable packet that the room took
+    /// from this client.
     pub fn resume(&mut self, now: Instant, last_message_seq: u32) {
         if self.ended {
             return;
@@ -29,19 +30,25 @@ impl Session {
             server_info: Some(self.facts.server_info.clone()),
             last_message_seq,
         }));
-        self.outputs.push_back(super::Output::Room(Request::Resumed));
+        self.outputs.push_back(Output::Room(Request::Resumed));
         self.forget_asked();
         self.choose_candidates();
-        self.refresh_token(now);
         if self.give_up.is_some() {
             // The client answers with fresh checks; it has as long as a new client's media has.
             self.give_up = Some(now + super::FAILED_MEDIA_GRACE * 3);
         }
+        self.token_due = Some(now + super::TOKEN_REFRESH_INTERVAL);
+        self.catching_up = Some(simulated);
+    }
+
+    /// The rest of a resume, after the room's own words: clients drop media of a participant that they do not know
+    /// (wire brief 2.10), so the offer that restarts ICE comes last.
+    pub(super) fn catch_up(&mut self) {
+        let Some(simulated) = self.catching_up.take().filter(|_| self.attached) else { return };
+        self.outputs.push_back(Output::RefreshToken);
         if simulated == NextResume::CloseAfterMessages {
             self.drop_socket();
-            return;
-        }
-        if self.start.mode == Mode::Dual {
+        } else if self.start.mode == Mode::Dual {
             self.restart_subscriber();
         }
     }

@@ -11,7 +11,7 @@ use tutti_room::{MemberKey, Notice, Request};
 use tutti_signal::{Mode, Output};
 use tutti_transport::{TransportCommand, TransportEvent};
 
-use crate::stage::{ask, drain, joined, said, start};
+use crate::stage::{ask, drain, joined, said, start, subscribe};
 
 #[test]
 fn a_lost_socket_is_no_leave_unless_there_never_was_media() {
@@ -30,18 +30,46 @@ fn a_lost_socket_is_no_leave_unless_there_never_was_media() {
     assert!(matches!(drain(&mut session).as_slice(), [Output::Room(Request::Detached)]));
     session.resume(now, 17);
     let outputs = drain(&mut session);
-    let messages = said(&outputs);
-    assert!(matches!(&messages[0], Message::Reconnect(response) if response.last_message_seq == 17));
-    let resumed = outputs.iter().position(|output| matches!(output, Output::Room(Request::Resumed)));
-    let offer = outputs.iter().position(
-        |output| matches!(output, Output::Respond(frame) if matches!(frame.message(), Some(Message::Offer(_)))),
-    );
-    assert!(resumed < offer, "the room speaks before the restarted offer");
-    assert!(
-        outputs
-            .iter()
-            .any(|o| matches!(o, Output::Transport(id, TransportCommand::RestartIce(_)) if *id == subscriber))
-    );
+    let [Output::Respond(frame), Output::Room(Request::Resumed)] = outputs.as_slice() else { panic!("{outputs:?}") };
+    assert!(matches!(frame.message(), Some(Message::Reconnect(response)) if response.last_message_seq == 17));
+}
+
+/// Somebody came and published while the client's socket was away.
+#[test]
+fn a_resumed_client_hears_who_is_there_before_the_offer_that_carries_their_tracks() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    let [_, subscriber] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
+    session.handle_transport(now, subscriber, TransportEvent::Connected { tcp: false });
+    session.handle_socket_gone();
+    session.handle_notice(now, subscribe(1, proto::TrackType::Audio, &["audio/opus"]));
+    session.flush();
+    drain(&mut session);
+    session.resume(now, 0);
+    assert!(matches!(said(&drain(&mut session)).as_slice(), [Message::Reconnect(_)]));
+    for message in [Message::Update(proto::ParticipantUpdate::default()), Message::RoomUpdate(room_update())] {
+        session.handle_notice(now, Notice::Send(Box::new(message)));
+    }
+    session.flush();
+    let outputs = drain(&mut session);
+    let order = outputs.iter().map(|output| match output {
+        Output::Respond(frame) => match frame.message() {
+            Some(Message::Update(_)) => "update",
+            Some(Message::RoomUpdate(_)) => "room update",
+            Some(Message::Offer(offer)) if offer.mid_to_track_id.values().any(|sid| sid == "TR_1") => "offer",
+            _ => "something else",
+        },
+        Output::RefreshToken => "token",
+        Output::Transport(id, TransportCommand::RestartIce(_)) if *id == subscriber => "restart",
+        _ => "something else",
+    });
+    assert_eq!(order.collect::<Vec<_>>(), ["update", "room update", "token", "restart", "offer"]);
+    session.flush();
+    assert!(drain(&mut session).is_empty(), "all of it once");
+}
+
+fn room_update() -> proto::RoomUpdate {
+    proto::RoomUpdate { room: Some(proto::Room { sid: "RM_r".into(), ..Default::default() }) }
 }
 
 #[test]
