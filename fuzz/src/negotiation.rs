@@ -249,7 +249,6 @@ impl Play {
             stream: format!("PA_x|TR_{index}"),
             kind: if audio { MediaKind::Audio } else { MediaKind::Video },
             codecs: codecs.to_vec(),
-            h264_high: true,
             stereo: true,
             playout_delay: true,
         });

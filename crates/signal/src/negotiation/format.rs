@@ -31,11 +31,10 @@ struct OwnFormat {
     codec: Codec,
     payload_type: u8,
     parameters: &'static str,
-    high: bool,
 }
 
 const fn own(codec: Codec, payload_type: u8, parameters: &'static str) -> OwnFormat {
-    OwnFormat { codec, payload_type, parameters, high: false }
+    OwnFormat { codec, payload_type, parameters }
 }
 
 const OWN_FORMATS: [OwnFormat; 12] = [
@@ -48,19 +47,14 @@ const OWN_FORMATS: [OwnFormat; 12] = [
     own(Codec::Vp9, 100, "profile-id=2"),
     own(Codec::H264, 125, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"),
     own(Codec::H264, 108, "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f"),
-    OwnFormat {
-        codec: Codec::H264,
-        payload_type: 123,
-        parameters: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640c1f",
-        high: true,
-    },
+    own(Codec::H264, 123, "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=640c1f"),
     own(Codec::Av1, 35, ""),
     own(Codec::H265, 116, "level-id=180;profile-id=1;tier-flag=0;tx-mode=SRST"),
 ];
 
 /// The payloads of our offer for `codec`, each followed by its retransmissions.
-pub(super) fn own_payloads(codec: Codec, h264_high: bool) -> impl Iterator<Item = Payload> {
-    let formats = OWN_FORMATS.iter().filter(move |format| format.codec == codec && (h264_high || !format.high));
+pub(super) fn own_payloads(codec: Codec) -> impl Iterator<Item = Payload> {
+    let formats = OWN_FORMATS.iter().filter(move |format| format.codec == codec);
     formats.flat_map(move |format| {
         let mut payload = Payload::new(format.payload_type);
         payload.encoding = Cow::Borrowed(codec.name());

@@ -278,7 +278,7 @@ fn describe(section: &Section, track: Option<&SendingTrack>, shared: &Shared) ->
     described.mid = Some(section.mid.clone());
     if section.dead || (track.is_none() && reuse(shared) == Reuse::Renamed) {
         described.port = 0;
-        described.payloads = format::own_payloads(common_codec(section.kind), false).take(1).collect();
+        described.payloads = format::own_payloads(common_codec(section.kind)).take(1).collect();
         return described;
     }
     described.rtcp_mux = true;
@@ -290,8 +290,7 @@ fn describe(section: &Section, track: Option<&SendingTrack>, shared: &Shared) ->
     match track {
         Some(track) => {
             let codecs = track.offered_codecs(&shared.codecs, &shared.peer);
-            let high = track.outgoing.h264_high;
-            described.payloads = codecs.into_iter().flat_map(|codec| format::own_payloads(codec, high)).collect();
+            described.payloads = codecs.into_iter().flat_map(format::own_payloads).collect();
             if track.outgoing.stereo {
                 let opus = described.payloads.iter_mut().find(|payload| payload.is("opus"));
                 if let Some(opus) = opus {
@@ -301,7 +300,7 @@ fn describe(section: &Section, track: Option<&SendingTrack>, shared: &Shared) ->
             track.describe(&mut described, section.kind == MediaKind::Video);
         }
         // Nothing flows; a line needs a format all the same.
-        None => described.payloads = format::own_payloads(common_codec(section.kind), false).collect(),
+        None => described.payloads = format::own_payloads(common_codec(section.kind)).collect(),
     }
     described
 }

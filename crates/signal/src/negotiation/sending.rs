@@ -127,12 +127,19 @@ impl SendingTrack {
         }
     }
 
-    /// The codecs to name in our offer: its own that the client may get, and one that every client takes, so that the
-    /// section is never rejected for a codec that is missing.
+    /// The codecs to name in our offer: its own first, then all others that the client may get. It decides by the first
+    /// section of a kind what it takes in all of them, if it is built on pion. No section is rejected for want of a
+    /// codec that every client takes.
     pub(super) fn offered_codecs(&self, policy: &CodecPolicy, peer: &Peer) -> Vec<Codec> {
-        let may = |codec: &Codec| policy.allows(*codec) && peer.may_receive(*codec);
-        let mut codecs: Vec<Codec> = self.outgoing.codecs.iter().copied().filter(may).collect();
-        let common = common_codec(self.outgoing.kind);
+        let kind = self.outgoing.kind;
+        let enabled = self.outgoing.codecs.iter().copied().filter(|codec| policy.allows(*codec));
+        let mut codecs: Vec<Codec> = Vec::new();
+        for codec in enabled.chain(policy.codecs(kind)).filter(|codec| peer.may_receive(*codec)) {
+            if !codecs.contains(&codec) {
+                codecs.push(codec);
+            }
+        }
+        let common = common_codec(kind);
         if !codecs.contains(&common) {
             codecs.push(common);
         }

@@ -96,8 +96,6 @@ pub struct Outgoing {
     /// What the publisher sends or may change to, preferred first: `[Red, Opus]`, `[Vp9, Vp8]`. RED is left out for
     /// clients that lack it.
     pub codecs: Vec<Codec>,
-    /// The publisher sends H.264 of the high profile: offer that, too.
-    pub h264_high: bool,
     /// Audio: the publisher sends stereo.
     pub stereo: bool,
     /// Video: the room wants playout delays.

@@ -28,7 +28,6 @@ impl Session {
             stream: format!("{publisher_sid}|{stream}"),
             kind,
             codecs: codecs(&info, kind),
-            h264_high: true,
             stereo: is_stereo(&info),
             playout_delay: false,
             track_sid: info.sid,

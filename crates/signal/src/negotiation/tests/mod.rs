@@ -42,13 +42,18 @@ fn credentials(index: u32) -> IceCredentials {
 }
 
 fn connection(role: Role, client: &proto::ClientInfo) -> Connection {
+    allowing(role, client, CodecPolicy::default())
+}
+
+/// The same on a server that allows other codecs.
+fn allowing(role: Role, client: &proto::ClientInfo, codecs: CodecPolicy) -> Connection {
     let local = LocalParameters {
         ice: credentials(0),
         ice_lite: true,
         fingerprint: Fingerprint([0xab; 32]),
         candidates: vec!["candidate:1 1 udp 2130706431 192.0.2.10 7882 typ host".to_owned()],
     };
-    Connection::new(role, Peer::from_client(client), CodecPolicy::default(), local, 0x1234_5678_9abc_def0)
+    Connection::new(role, Peer::from_client(client), codecs, local, 0x1234_5678_9abc_def0)
 }
 
 fn description(kind: &str, sdp: &str, id: u32) -> proto::SessionDescription {
@@ -78,7 +83,6 @@ fn outgoing(index: u32, codecs: &[Codec]) -> Outgoing {
         stream: format!("PA_x|TR_{index}"),
         kind: codecs.first().map_or(MediaKind::Video, |codec| codec.kind()),
         codecs: codecs.to_vec(),
-        h264_high: false,
         stereo: false,
         playout_delay: false,
     }

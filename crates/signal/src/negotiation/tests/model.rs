@@ -113,6 +113,9 @@ pub(super) struct Answerer {
     pub(super) rules: Rules,
     /// Encodings that it takes.
     pub(super) codecs: Vec<&'static str>,
+    /// It takes nothing that its first section of a kind did not name.
+    pub(super) fixes_codecs: bool,
+    fixed: Vec<(MediaKind, Vec<u8>)>,
     /// Name, kind and whether it was rejected, of each section.
     last: Vec<(String, MediaKind, bool)>,
     version: u64,
@@ -120,8 +123,8 @@ pub(super) struct Answerer {
 
 impl Answerer {
     pub(super) fn new() -> Self {
-        let codecs = vec!["opus", "red", "VP8", "VP9", "H264", "AV1"];
-        Self { rules: Rules::default(), codecs, last: Vec::new(), version: 0 }
+        let codecs = vec!["opus", "red", "PCMU", "VP8", "VP9", "H264", "AV1"];
+        Self { rules: Rules::default(), codecs, fixes_codecs: false, fixed: Vec::new(), last: Vec::new(), version: 0 }
     }
 
     pub(super) fn answer(&mut self, offer: &proto::SessionDescription) -> proto::SessionDescription {
@@ -131,6 +134,11 @@ impl Answerer {
             let kept = section.mid.as_ref() == Some(mid) && section.kind == *kind;
             assert!(kept || *rejected, "names and kinds stay in their order until both sides rejected the section");
             assert!(!(kept && *rejected) || section.is_rejected(), "what is rejected comes back under another name");
+        }
+        for section in parsed.media.iter().filter(|_| self.fixes_codecs) {
+            if !self.fixed.iter().any(|(kind, _)| *kind == section.kind) {
+                self.fixed.push((section.kind.clone(), super::numbers(section)));
+            }
         }
         let media: Vec<_> = parsed.media.iter().map(|section| self.section(section)).collect();
         self.last = media.iter().map(|s| (s.mid.clone().unwrap(), s.kind.clone(), s.is_rejected())).collect();
@@ -149,7 +157,9 @@ impl Answerer {
         if section.kind == MediaKind::Application {
             return section;
         }
-        let takes = |payload: &Payload| self.codecs.iter().any(|codec| payload.is(codec));
+        let fixed = self.fixed.iter().find(|(kind, _)| *kind == section.kind);
+        let known = |payload: &Payload| fixed.is_none_or(|(_, numbers)| numbers.contains(&payload.number));
+        let takes = |payload: &Payload| known(payload) && self.codecs.iter().any(|codec| payload.is(codec));
         let taken: Vec<u8> = offered.payloads.iter().filter(|p| takes(p)).map(|p| p.number).collect();
         section.payloads.retain(|p| taken.contains(&p.retransmits().unwrap_or(p.number)));
         section.direction = Direction::new(false, offered.direction.sends());

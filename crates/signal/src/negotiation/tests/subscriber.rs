@@ -54,7 +54,7 @@ fn a_section_tells_all_about_its_track() {
     assert_eq!(offer.mid_to_track_id.get("2").map(String::as_str), Some("TR_2"));
 
     let audio = section(&parsed, "1");
-    assert_eq!(numbers(audio), [63, 111]);
+    assert_eq!(numbers(audio), [63, 111, 0, 8], "its codecs, and all others that the client may get");
     assert_eq!(audio.direction, Direction::SendOnly);
     assert_eq!(audio.msids[0].stream, "PA_x|TR_1");
     assert_eq!(audio.msids[0].track, "TR_1");
@@ -67,7 +67,8 @@ fn a_section_tells_all_about_its_track() {
     assert!(audio.rtcp_mux && audio.rtcp_rsize);
 
     let video = section(&parsed, "2");
-    assert_eq!(numbers(video), [125, 126, 108, 109, 96, 97], "its codec, and one that every client takes");
+    let others = [96, 97, 98, 99, 100, 101, 35, 36, 116, 117];
+    assert_eq!(numbers(video), [&[125, 126, 108, 109, 123, 124][..], &others].concat(), "its own first");
     assert_eq!(video.source_groups[0].semantics, GroupSemantics::Fid);
     let ssrcs: Vec<u32> = video.sources.iter().map(|source| source.ssrc).collect();
     assert_eq!(video.source_groups[0].ssrcs, ssrcs);
@@ -90,18 +91,50 @@ fn clients_get_only_what_they_take() {
         numbers(&parse(&connection.offer(None).unwrap()).media[1])
     };
     let red = outgoing(1, &[Codec::Red, Codec::Opus]);
-    assert_eq!(numbers_for(&client("firefox", "windows"), red.clone()), [111]);
-    assert_eq!(numbers_for(&client("safari", "macos"), red), [111]);
+    assert_eq!(numbers_for(&client("firefox", "windows"), red.clone()), [111, 0, 8]);
+    assert_eq!(numbers_for(&client("safari", "macos"), red), [111, 0, 8]);
     let av1 = outgoing(1, &[Codec::Av1, Codec::Vp8]);
-    assert_eq!(numbers_for(&client("safari", "macos"), av1.clone()), [96, 97]);
-    assert_eq!(numbers_for(&plain(), av1), [35, 36, 96, 97]);
-    let high = Outgoing { h264_high: true, ..outgoing(1, &[Codec::H264]) };
-    assert_eq!(numbers_for(&plain(), high), [125, 126, 108, 109, 123, 124, 96, 97]);
+    let rest = [125, 126, 108, 109, 123, 124, 98, 99, 100, 101, 116, 117];
+    assert_eq!(numbers_for(&client("safari", "macos"), av1.clone()), [&[96, 97][..], &rest].concat());
+    assert_eq!(numbers_for(&plain(), av1), [&[35, 36, 96, 97][..], &rest].concat());
     let delay = Outgoing { playout_delay: true, ..outgoing(1, &[Codec::Vp8]) };
     let mut connection = connection(Role::Subscriber, &client("firefox", "linux"));
     connection.add_send(delay);
     let offer = parse(&connection.offer(None).unwrap());
     assert!(!offer.media[1].extensions.iter().any(|e| e.uri == Extension::PlayoutDelay.uri()));
+}
+
+/// What the room does not allow is in no section, but one codec that every client takes always is.
+#[test]
+fn sections_list_what_the_room_allows() {
+    for (enabled, video, audio) in [
+        (vec![Codec::Opus, Codec::Vp8, Codec::H264], vec![125, 126, 108, 109, 123, 124, 96, 97], vec![111]),
+        (vec![Codec::Pcmu, Codec::H264], vec![125, 126, 108, 109, 123, 124, 96, 97], vec![0, 111]),
+    ] {
+        let mut connection = allowing(Role::Subscriber, &plain(), CodecPolicy::new(enabled));
+        connection.add_send(outgoing(1, &[Codec::H264]));
+        connection.add_send(outgoing(2, &[Codec::Red, Codec::Opus]));
+        let offer = parse(&connection.offer(None).unwrap());
+        assert_eq!([numbers(&offer.media[1]), numbers(&offer.media[2])], [video, audio]);
+    }
+}
+
+/// Clients on pion take in all sections of a kind only what the first one of that kind named.
+#[test]
+fn a_client_that_decides_by_its_first_section_gets_tracks_of_other_codecs() {
+    let mut connection = subscriber();
+    let mut peer = Answerer::new();
+    peer.fixes_codecs = true;
+    let tracks: [&[Codec]; 6] =
+        [&[Codec::Vp8], &[Codec::Opus], &[Codec::H264], &[Codec::Red, Codec::Opus], &[Codec::Vp9], &[Codec::Pcmu]];
+    for (codecs, index) in tracks.iter().zip(1..) {
+        connection.add_send(outgoing(index, codecs));
+        let offer = connection.offer(None).unwrap();
+        let sends = connection.read_answer(&peer.answer(&offer)).unwrap().unwrap().sends;
+        assert_eq!(sends.unsupported, [], "{codecs:?}");
+        let formats = &sends.subscribed[0].formats;
+        assert!(formats.iter().all(|format| codecs.contains(&format.codec)), "{codecs:?}: {formats:?}");
+    }
 }
 
 #[test]
