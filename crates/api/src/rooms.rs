@@ -67,10 +67,7 @@ async fn dispatch(api: &Api, method: &str, headers: &HeaderMap, body: Bytes) -> 
         "GetParticipant" => {
             let request: proto::RoomParticipantIdentity = call.read()?;
             may(Need::Admin(&request.room))?;
-            let found = api.node.participants(&room_name(&request.room)).await.ok_or(AdminRefusal::RoomNotFound)?;
-            let participant = found.into_iter().find(|info| info.identity == request.identity);
-            let missing = AdminError::NoSuchMember { identity: request.identity };
-            call.answer(&participant.ok_or(AdminRefusal::Room(missing))?)
+            call.answer(&api.node.participant(&room_name(&request.room), &request.identity).await?)
         }
         "RemoveParticipant" => {
             let request: proto::RoomParticipantIdentity = call.read()?;
@@ -153,10 +150,10 @@ impl Api {
         self.node.create_room(&room_name(&request.name), &config).await.map_err(|error| {
             let code = match error {
                 JoinError::Unavailable => Code::Unavailable,
-                JoinError::Invalid(_) => Code::InvalidArgument,
-                JoinError::TooOften | JoinError::RoomFull => Code::ResourceExhausted,
+                JoinError::Settings(_) => Code::InvalidArgument,
                 JoinError::RoomNotFound => Code::NotFound,
                 JoinError::RoomFailed => Code::Internal,
+                JoinError::Refused(_) => Code::ResourceExhausted,
             };
             Error::new(code, error.to_string())
         })
@@ -175,7 +172,7 @@ impl From<AdminRefusal> for Error {
             | AdminRefusal::Room(AdminError::NoSuchMember { .. } | AdminError::NoSuchTrack { .. }) => Code::NotFound,
             AdminRefusal::Room(AdminError::Closed) => Code::Unavailable,
             AdminRefusal::Room(AdminError::UnmuteDisabled) => Code::FailedPrecondition,
-            AdminRefusal::Room(AdminError::TooLong(_)) => Code::InvalidArgument,
+            AdminRefusal::Room(AdminError::Text(_)) => Code::InvalidArgument,
         };
         Self::new(code, refusal.to_string())
     }

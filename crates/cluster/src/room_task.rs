@@ -1,339 +1,275 @@
-//! The task that runs one room: its queue, its clock, its clients' sockets and the way to the media plane.
+//! The task that runs one room: its queues, its clock, its clients' sockets and the way to the media plane.
 //!
-//! Decides nothing about the room; that is [`RoomCore`]'s. Nothing here waits for a client: a socket whose queue is full
-//! is closed.
+//! Decides nothing about the room; that is [`RoomRound`]'s. Nothing here waits for a client: a socket whose queue is full
+//! is closed. However it ends, the room is out of the node's tables then.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use livekit_protocol as proto;
-use proto::signal_response::Message;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep_until;
 use tutti_id::{RoomKey, RoomName};
-use tutti_media::{MediaCommand, MediaEvent};
-use tutti_room::{AdminError, AdminReply, AdminRequest, Joiner, MemberKey, OverLimit, Room, RoomEvent};
-use tutti_signal::{Frame, Placement};
+use tutti_media::MediaCommand;
+use tutti_room::{MemberKey, OverLimit, Room};
+use tutti_signal::Placement;
 
-use crate::join::{Attached, JoinError, JoinRequest, Outgoing, RequestSender, TokenIssuer};
-use crate::node::Shared;
-use crate::room_core::{Refusal, RoomCore, RoomInput, RoomOutput, RoomStart, SocketNumber};
+use crate::attached::{Attached, RequestSender};
+use crate::input::{
+    Answer, Failure, Note, Outgoing, Refusal, RoomInput, RoomOutput, Seat, SocketAddress, SocketNumber, Ticket,
+};
+use crate::journal;
+use crate::lanes::{Ends, Lanes, Post, WayBack};
+use crate::room_core::RoomStart;
+use crate::room_round::{INPUTS_PER_ROUND, RoomRound};
+use crate::shared::Shared;
 
 /// Messages that may wait for one socket. A client that lets more pile up is disconnected and may resume.
-const SOCKET_QUEUE: usize = 1024;
-/// Inputs handled before descriptions are exchanged, so that a burst of joins is one negotiation.
-const INPUTS_PER_ROUND: usize = 64;
-
-/// What reaches a room's task.
-pub(crate) enum Input {
-    /// Someone joins or resumes.
-    Join { request: Box<JoinRequest>, reply: oneshot::Sender<Result<Attached, JoinError>> },
-    /// Someone would like to know whether it could join.
-    Check { joiner: Box<Joiner>, reply: oneshot::Sender<Result<(), JoinError>> },
-    /// A back end would like to know who is there.
-    View { reply: oneshot::Sender<View> },
-    /// A back end asks something.
-    Admin { request: AdminRequest, reply: oneshot::Sender<Result<AdminReply, AdminError>> },
-    /// A client asks something over its socket.
-    Request { member: MemberKey, socket: SocketNumber, request: Box<proto::SignalRequest> },
-    /// A client's socket is gone.
-    SocketGone { member: MemberKey, socket: SocketNumber },
-    /// A shard reported something.
-    Media(MediaEvent),
-    /// The node stops: everyone is told to come again.
-    Shutdown,
-}
-
-/// A room as it is in one moment.
-pub(crate) struct View {
-    pub(crate) room: proto::Room,
-    pub(crate) participants: Vec<proto::ParticipantInfo>,
-}
+pub(crate) const SOCKET_QUEUE: usize = 1024;
 
 /// The room's end of one socket.
 struct Socket {
     /// Whose it is; unknown until the room says.
     member: Option<MemberKey>,
     queue: mpsc::Sender<Outgoing>,
-    issuer: Arc<dyn TokenIssuer>,
+}
+
+/// A join that the room has not answered.
+struct Joining {
+    responses: mpsc::Receiver<Outgoing>,
+    reply: oneshot::Sender<Result<Attached, Refusal>>,
 }
 
 /// One room while it lives.
 pub(crate) struct RoomTask {
-    key: RoomKey,
-    name: RoomName,
-    core: RoomCore,
-    node: Arc<Shared>,
-    own: mpsc::WeakSender<Input>,
+    round: RoomRound,
+    lanes: Arc<Lanes>,
     sockets: BTreeMap<SocketNumber, Socket>,
     sockets_made: u64,
+    joining: BTreeMap<SocketNumber, Joining>,
+    asking: BTreeMap<Ticket, oneshot::Sender<Answer>>,
     /// Sockets that could not take a message, until the room was told.
-    gone: Vec<(MemberKey, SocketNumber)>,
+    gone: Vec<RoomInput>,
     commands: Vec<MediaCommand>,
+    registered: Registered,
+}
+
+/// The room's place in the node's tables and counters, until this is dropped.
+struct Registered {
+    shared: Arc<Shared>,
+    key: RoomKey,
+    name: RoomName,
     /// Members that the node counted.
-    counted: usize,
+    members: usize,
     /// What the node counted of limits that were met.
-    counted_over_limit: OverLimit,
-    over: bool,
+    over_limit: OverLimit,
+}
+
+impl Registered {
+    fn count(&mut self, members: usize, over_limit: OverLimit) {
+        let counters = &self.shared.counters;
+        counters.participants_changed(members as i64 - self.members as i64);
+        self.members = members;
+        counters.count_over_limit(over_limit, std::mem::replace(&mut self.over_limit, over_limit));
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.shared.counters.participants_changed(-(self.members as i64));
+        self.shared.directory.forget(self.key, &self.name);
+    }
 }
 
 impl RoomTask {
-    /// The room called `name`. `own` is the way to this task, for the clients that join.
-    pub(crate) fn new(
-        key: RoomKey,
-        name: RoomName,
-        room: Room,
-        node: Arc<Shared>,
-        own: mpsc::WeakSender<Input>,
-    ) -> Self {
+    /// The room called `name`. `lanes` are the way to this task.
+    pub(crate) fn new(key: RoomKey, name: RoomName, room: Room, shared: Arc<Shared>, lanes: Arc<Lanes>) -> Self {
         let sif_trailer = rand::random::<[u8; 16]>().to_vec();
-        let core = RoomCore::new(RoomStart { key, room, facts: node.facts.clone(), sif_trailer });
+        let round = RoomRound::new(RoomStart { key, room, facts: shared.facts.clone(), sif_trailer });
         Self {
-            key,
-            name,
-            core,
-            node,
-            own,
+            round,
+            lanes,
             sockets: BTreeMap::new(),
             sockets_made: 0,
+            joining: BTreeMap::new(),
+            asking: BTreeMap::new(),
             gone: Vec::new(),
             commands: Vec::new(),
-            counted: 0,
-            counted_over_limit: OverLimit::default(),
-            over: false,
+            registered: Registered { shared, key, name, members: 0, over_limit: OverLimit::default() },
         }
     }
 
-    /// Runs until the room is over. A panic ends this room only: its clients are told to come again.
-    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
-        while !self.over {
-            let input = match self.core.poll_timeout() {
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), inputs.recv()).await.ok(),
-                None => Some(inputs.recv().await),
-            };
-            let mut batch = Vec::new();
-            match input {
-                Some(None) => break,
-                Some(Some(input)) => {
-                    batch.push(input);
-                    while batch.len() < INPUTS_PER_ROUND
-                        && let Ok(input) = inputs.try_recv()
-                    {
-                        batch.push(input);
-                    }
+    /// Runs until the room is over.
+    pub(crate) async fn run(mut self, mut ends: Ends) {
+        let mut inputs = Vec::new();
+        self.carry_out(Instant::now());
+        while !self.round.is_over() {
+            let deadline = self.round.poll_timeout();
+            let due = async {
+                match deadline {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => pending().await,
                 }
-                None => {}
+            };
+            tokio::select! {
+                biased;
+                Some(event) = ends.state.recv() => inputs.push(RoomInput::Media(event)),
+                Some(post) = ends.work.recv() => inputs.push(self.accept(post)),
+                () = due => {}
             }
-            let round = catch_unwind(AssertUnwindSafe(|| self.round(batch)));
-            if round.is_err() {
-                tracing::error!(room = %self.name, "room failed; its clients are told to reconnect");
-                self.node.count_panic();
-                self.core.abandon();
-                self.carry_out();
+            // Each lane has its turn in every round.
+            let waiting = std::iter::from_fn(|| ends.state.try_recv().ok());
+            inputs.extend(waiting.take(INPUTS_PER_ROUND - 1).map(RoomInput::Media));
+            for post in std::iter::from_fn(|| ends.work.try_recv().ok()).take(INPUTS_PER_ROUND) {
+                inputs.push(self.accept(post));
             }
+            self.turn(Instant::now(), inputs.drain(..));
             for command in self.commands.drain(..) {
                 // A transport that is gone already, or a media plane that stops, needs no command.
-                if let Err(error) = self.node.media.send(command).await {
-                    tracing::debug!(room = %self.name, %error, "media command dropped");
+                if let Err(error) = self.registered.shared.media.send(command).await {
+                    tracing::debug!(room = %self.registered.name, %error, "media command dropped");
                 }
             }
         }
-        self.node.participants_changed(-(self.counted as i64));
-        self.node.forget(self.key, &self.name);
-        // Whoever still waits in the queue is answered by dropping it: the node makes a new room for them.
+        // Whoever still waits for an answer gets none by what is dropped here: the node makes a new room for them.
     }
 
-    fn round(&mut self, batch: Vec<Input>) {
-        let now = Instant::now();
-        self.core.handle_timeout(now);
-        self.carry_out();
-        for input in batch {
-            if self.over {
-                // As for whoever still waits in the queue.
-                return;
+    /// Notes who waits for an answer.
+    fn accept(&mut self, post: Post) -> RoomInput {
+        let Post { mut input, way_back } = post;
+        match (&mut input, way_back) {
+            (RoomInput::Join { socket, .. }, WayBack::Join(reply)) => {
+                self.sockets_made += 1;
+                *socket = SocketNumber(self.sockets_made);
+                let (queue, responses) = mpsc::channel(SOCKET_QUEUE);
+                self.sockets.insert(*socket, Socket { member: None, queue });
+                self.joining.insert(*socket, Joining { responses, reply });
             }
-            self.handle(now, input);
-            self.settle(now);
+            (RoomInput::Ask { ticket, .. }, WayBack::Ask(reply)) => {
+                self.asking.insert(*ticket, reply);
+            }
+            (RoomInput::SocketGone { socket, .. }, _) => {
+                self.sockets.remove(socket);
+            }
+            _ => {}
         }
-        self.core.flush(now);
-        self.carry_out();
-        while !self.gone.is_empty() {
-            self.settle(now);
-            self.core.flush(now);
-            self.carry_out();
+        input
+    }
+
+    /// One round, and those that follow from sockets that cannot take what it said.
+    fn turn(&mut self, now: Instant, inputs: impl Iterator<Item = RoomInput>) {
+        if self.lanes.is_overrun() {
+            self.round.abandon(now, Failure::Overrun);
+        }
+        self.take(now, inputs);
+        while !self.gone.is_empty() && !self.round.is_over() {
+            let gone = std::mem::take(&mut self.gone);
+            self.take(now, gone.into_iter());
         }
     }
 
-    fn handle(&mut self, now: Instant, input: Input) {
-        let input = match input {
-            Input::Join { request, reply } => {
-                let attached = self.join(now, *request);
-                self.carry_out();
-                // A caller that went away drops its end: its `RequestSender` reports the socket as gone. A room that is
-                // over drops ours: the node makes another one.
-                if let Some(attached) = attached {
-                    let _ = reply.send(attached);
-                }
-                return;
-            }
-            Input::Check { joiner, reply } => {
-                let answer = match self.core.check(&joiner) {
-                    Err(Refusal::Error(error)) => Err(error),
-                    // A join would make another room.
-                    Ok(()) | Err(Refusal::Over | Refusal::Leave { .. }) => Ok(()),
-                };
-                let _ = reply.send(answer);
-                return;
-            }
-            Input::View { reply } => {
-                let room = self.core.room();
-                let _ = reply.send(View { room: room.info(), participants: room.participants() });
-                return;
-            }
-            Input::Admin { request, reply } => {
-                let answer = self.core.administer(now, request);
-                self.carry_out();
-                let _ = reply.send(answer);
-                return;
-            }
-            Input::Request { member, socket, request } => RoomInput::Request { member, socket, request },
-            Input::SocketGone { member, socket } => {
-                self.sockets.remove(&socket);
-                RoomInput::SocketGone { member, socket }
-            }
-            Input::Media(event) => RoomInput::Media(event),
-            Input::Shutdown => RoomInput::Shutdown,
-        };
-        self.core.handle(now, unix_ms(), input);
-    }
-
-    /// `None`: the room is over.
-    fn join(&mut self, now: Instant, request: JoinRequest) -> Option<Result<Attached, JoinError>> {
-        let Some(room) = self.own.upgrade() else { return Some(Err(JoinError::Unavailable)) };
-        self.sockets_made += 1;
-        let socket = SocketNumber(self.sockets_made);
-        let (queue, responses) = mpsc::channel(SOCKET_QUEUE);
-        self.sockets.insert(socket, Socket { member: None, queue, issuer: request.issuer.clone() });
-        let outcome = if request.resume.is_some() {
-            self.core.resume(now, unix_ms(), request, socket)
-        } else {
-            let placed = self.node.media.place(self.key, self.core.member_count());
-            let fingerprint = self.node.media.fingerprint();
+    fn take(&mut self, now: Instant, inputs: impl Iterator<Item = RoomInput>) {
+        let Registered { shared, key, .. } = &self.registered;
+        let mut seat = |members| {
+            let placed = shared.media.place(*key, members);
+            let fingerprint = shared.media.fingerprint();
             let placement = Placement { shard: placed.shard, candidates: placed.candidates, fingerprint };
-            self.core.join(now, unix_ms(), request, socket, placement, rand::random())
+            Seat { placement, seed: rand::random() }
         };
-        match outcome {
+        self.round.take(now, unix_ms(), inputs, &mut seat);
+        self.carry_out(now);
+    }
+
+    /// Carries out what the room says. A panic in that ends the room as one inside it does.
+    fn carry_out(&mut self, now: Instant) {
+        if catch_unwind(AssertUnwindSafe(|| self.carry_out_all())).is_err() {
+            self.round.abandon(now, Failure::Fault);
+            if catch_unwind(AssertUnwindSafe(|| self.carry_out_all())).is_err() {
+                tracing::error!(room = %self.registered.name, "the last words of a room that failed are lost");
+            }
+        }
+    }
+
+    fn carry_out_all(&mut self) {
+        // Before anybody hears of it.
+        self.registered.count(self.round.core().member_count(), self.round.core().room().over_limit());
+        while let Some(output) = self.round.poll_output() {
+            match output {
+                RoomOutput::Send { socket, outgoing } => self.send(socket, outgoing),
+                RoomOutput::Admitted { socket, outcome } => self.admitted(socket, outcome),
+                RoomOutput::Answer { ticket, answer } => {
+                    if let Some(reply) = self.asking.remove(&ticket) {
+                        let _ = reply.send(answer);
+                    }
+                }
+                RoomOutput::Media(command) => self.commands.push(command),
+                RoomOutput::Event(event) => (self.registered.shared.events)(&self.registered.name, &event),
+                RoomOutput::Note(note) => self.note(&note),
+                RoomOutput::Over => {}
+            }
+        }
+    }
+
+    /// A caller that went away drops its end: its [`RequestSender`] reports the socket as gone.
+    fn admitted(&mut self, socket: SocketNumber, outcome: Result<MemberKey, Refusal>) {
+        let Some(Joining { responses, reply }) = self.joining.remove(&socket) else { return };
+        let answer = match outcome {
             Ok(member) => {
                 if let Some(socket) = self.sockets.get_mut(&socket) {
                     socket.member = Some(member);
                 }
-                Some(Ok(Attached { requests: RequestSender { room, member, socket }, responses }))
+                let Registered { shared, key, .. } = &self.registered;
+                let address = SocketAddress { room: *key, member, socket };
+                let requests = RequestSender { to: Some((shared.directory.clone(), address)) };
+                Ok(Attached { requests, responses })
             }
             Err(refusal) => {
                 self.sockets.remove(&socket);
                 match refusal {
-                    Refusal::Leave { reason, action } => Some(Ok(Attached::refused(reason, action))),
-                    Refusal::Error(error) => Some(Err(error)),
-                    Refusal::Over => None,
+                    Refusal::Leave { reason, action } => Ok(Attached::refused(reason, action)),
+                    // Another room may take them.
+                    Refusal::Over => return,
+                    refusal => Err(refusal),
                 }
             }
-        }
+        };
+        let _ = reply.send(answer);
     }
 
-    /// Carries out what the room says, and tells it of the sockets that failed, until neither is left.
-    fn settle(&mut self, now: Instant) {
-        self.carry_out();
-        while let Some((member, socket)) = self.gone.pop() {
-            self.core.handle(now, unix_ms(), RoomInput::SocketGone { member, socket });
-            self.carry_out();
-        }
-    }
-
-    fn carry_out(&mut self) {
-        // Before anybody hears of it.
-        self.count();
-        while let Some(output) = self.core.poll_output() {
-            match output {
-                RoomOutput::Send { socket, frame } => self.send(socket, frame),
-                RoomOutput::RefreshToken { socket, participant } => {
-                    let issuer = self.sockets.get(&socket).map(|socket| socket.issuer.clone());
-                    if let Some(token) = issuer.and_then(|issuer| issuer.refresh(&participant)) {
-                        self.send(socket, Arc::new(Frame::new(Message::RefreshToken(token))));
-                    }
-                }
-                RoomOutput::Close(socket) => {
-                    if let Some(socket) = self.sockets.remove(&socket) {
-                        let _ = socket.queue.try_send(Outgoing::Close);
-                    }
-                }
-                RoomOutput::Media(command) => self.commands.push(command),
-                RoomOutput::Over => self.over = true,
-                output => self.log(&output),
-            }
-        }
-    }
-
-    fn send(&mut self, number: SocketNumber, frame: Arc<Frame>) {
+    fn send(&mut self, number: SocketNumber, outgoing: Outgoing) {
         let Some(socket) = self.sockets.get(&number) else { return };
-        let Err(error) = socket.queue.try_send(Outgoing::Message(frame)) else { return };
+        let ends = matches!(outgoing, Outgoing::Close);
+        let sent = socket.queue.try_send(outgoing);
+        if ends {
+            self.sockets.remove(&number);
+            return;
+        }
+        let Err(error) = sent else { return };
         let Some(Socket { member, .. }) = self.sockets.remove(&number) else { return };
-        let member = member.map(|member| member.0);
+        let Registered { shared, name, .. } = &self.registered;
+        let participant = member.and_then(|member| self.round.core().room().identity_of(member)).unwrap_or_default();
         if matches!(error, mpsc::error::TrySendError::Full(_)) {
-            tracing::warn!(room = %self.name, member, "client reads too slowly; its socket is closed");
-            self.node.count_slow_socket();
+            tracing::warn!(room = %name, %participant, "client reads too slowly; its socket is closed");
+            shared.counters.slow_sockets.fetch_add(1, Ordering::Relaxed);
         } else {
             // It left or comes again over another socket, and this is on its way to the room.
-            tracing::debug!(room = %self.name, member, "client closed its socket");
+            tracing::debug!(room = %name, %participant, "client closed its socket");
         }
         // A socket without a member is of a join under way: its `RequestSender` will report it.
-        self.gone.extend(member.map(|member| (MemberKey(member), number)));
+        self.gone.extend(member.map(|member| RoomInput::SocketGone { member, socket: number }));
     }
 
-    fn log(&self, output: &RoomOutput) {
-        let room = &self.name;
-        match output {
-            RoomOutput::Joined { sid, identity, mode } => {
-                tracing::info!(%room, participant = %sid, %identity, ?mode, "joined");
-            }
-            RoomOutput::Resumed { sid, identity } => {
-                tracing::info!(%room, participant = %sid, %identity, "resumed");
-            }
-            RoomOutput::Refused { member, what, why } => {
-                self.node.count_refused();
-                tracing::warn!(%room, member = member.0, what, %why, "refused");
-            }
-            RoomOutput::Event(event) => self.log_event(event),
+    fn note(&self, note: &Note) {
+        let Registered { shared, name, .. } = &self.registered;
+        match note {
+            Note::Refused { .. } => drop(shared.counters.refused.fetch_add(1, Ordering::Relaxed)),
+            Note::Failed(Failure::Fault) => drop(shared.counters.room_panics.fetch_add(1, Ordering::Relaxed)),
             _ => {}
         }
-    }
-
-    fn log_event(&self, event: &RoomEvent) {
-        let room = &self.name;
-        match event {
-            RoomEvent::ParticipantJoined(who) => tracing::info!(%room, participant = %who.sid, "active"),
-            RoomEvent::ParticipantLeft(who) => {
-                tracing::info!(%room, participant = %who.sid, reason = ?who.disconnect_reason(), "left");
-            }
-            RoomEvent::ConnectionAborted(who) => {
-                tracing::info!(%room, participant = %who.sid, reason = ?who.disconnect_reason(), "never became active");
-            }
-            RoomEvent::TrackPublished { participant, track } => {
-                tracing::info!(%room, participant = %participant.sid, track = %track.sid, mime = %track.mime_type, "track published");
-            }
-            RoomEvent::TrackUnpublished { participant, track } => {
-                tracing::info!(%room, participant = %participant.sid, track = %track.sid, "track unpublished");
-            }
-        }
-    }
-
-    /// Tells the node how many members there are, and how often limits were met.
-    fn count(&mut self) {
-        let members = self.core.member_count();
-        self.node.participants_changed(members as i64 - self.counted as i64);
-        self.counted = members;
-        let over_limit = self.core.room().over_limit();
-        self.node.count_over_limit(over_limit, std::mem::replace(&mut self.counted_over_limit, over_limit));
+        journal::note(name, note);
     }
 }
 
@@ -341,3 +277,6 @@ impl RoomTask {
 pub(crate) fn unix_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! A whole node without HTTP: joins, resumes, refusals, slow clients and the end, over real media ports on loopback.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use livekit_protocol as proto;
@@ -9,24 +8,20 @@ use proto::leave_request::Action;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tokio::time::timeout;
-use tutti_cluster::{Attached, JoinError, JoinRequest, Node, NodeConfig, Outgoing, Resume, TokenIssuer};
-use tutti_id::RoomName;
+use tutti_cluster::{AdminRefusal, Attached, JoinError, JoinRequest, Node, NodeConfig, Outgoing, Resume};
+use tutti_id::{AppId, RoomName};
 use tutti_media::MediaConfig;
-use tutti_room::{Joiner, Settings};
+use tutti_room::{AdminError, BadText, Joiner, Settings, SettingsError};
 use tutti_signal::{Facts, Mode};
 
 /// Nothing here takes longer unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-struct FixedToken;
-
-impl TokenIssuer for FixedToken {
-    fn refresh(&self, participant: &proto::ParticipantInfo) -> Option<String> {
-        Some(format!("token for {}", participant.identity))
-    }
+fn node(room: Settings) -> Node {
+    Node::start(config(room)).expect("media ports on loopback")
 }
 
-fn node(room: Settings) -> Node {
+fn config(room: Settings) -> NodeConfig {
     let media = MediaConfig {
         bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
         udp_port_base: 0,
@@ -43,7 +38,7 @@ fn node(room: Settings) -> Node {
         ping_interval_s: 5,
         ping_timeout_s: 15,
     };
-    Node::start(NodeConfig { media, facts, room, auto_create: true, rooms_max: 2 }).expect("media ports on loopback")
+    NodeConfig { media, facts, room, auto_create: true, rooms_max: 2 }
 }
 
 fn request(room: &str, identity: &str) -> JoinRequest {
@@ -69,7 +64,6 @@ fn request(room: &str, identity: &str) -> JoinRequest {
             auto_subscribe_data_track: false,
             adaptive_stream: false,
         },
-        issuer: Arc::new(FixedToken),
         mode: Mode::Single,
         protocol: 16,
         resume: None,
@@ -83,9 +77,12 @@ fn request(room: &str, identity: &str) -> JoinRequest {
 
 /// The next message to the client; `None` when its socket is to be closed.
 async fn next(attached: &mut Attached) -> Option<Message> {
-    match timeout(PATIENCE, attached.responses.recv()).await.expect("a message in time") {
-        Some(Outgoing::Message(frame)) => frame.message().cloned(),
-        Some(Outgoing::Close) | None => None,
+    loop {
+        match timeout(PATIENCE, attached.responses.recv()).await.expect("a message in time") {
+            Some(Outgoing::Message(frame)) => return frame.message().cloned(),
+            Some(Outgoing::RefreshToken(_)) => {}
+            Some(Outgoing::Close) | None => return None,
+        }
     }
 }
 
@@ -121,11 +118,11 @@ async fn members_of_a_room_see_each_other_and_get_their_tokens() {
     let node = node(Settings::default());
     let (mut ann, join) = joined(&node, "r", "ann").await;
     assert!(join.participant.unwrap().sid.starts_with("PA_") && join.other_participants.is_empty());
-    let token = until(&mut ann, |message| match message {
-        Message::RefreshToken(token) => Some(token.clone()),
-        _ => None,
-    });
-    assert_eq!(token.await, "token for ann");
+    let token = timeout(PATIENCE, ann.responses.recv()).await.expect("in time");
+    assert!(
+        matches!(token, Some(Outgoing::RefreshToken(info)) if info.identity == "ann"),
+        "she gets a token to return with"
+    );
     let (_bob, join) = joined(&node, "r", "bob").await;
     assert_eq!(join.other_participants[0].identity, "ann");
     let (_carl, join) = joined(&node, "other", "carl").await;
@@ -138,11 +135,13 @@ async fn members_of_a_room_see_each_other_and_get_their_tokens() {
 async fn what_cannot_be_joined_is_refused_by_name() {
     let node = node(Settings { max_participants: 1, ..Settings::default() });
     let (_ann, _) = joined(&node, "a", "ann").await;
-    assert!(matches!(node.join(request("a", "bob")).await, Err(JoinError::RoomFull)));
-    assert_eq!(node.check(request("a", "bob")).await, Err(JoinError::RoomFull));
+    let full = JoinError::Refused(tutti_room::JoinError::Full { max: 1 });
+    assert_eq!(node.join(request("a", "bob")).await.err(), Some(full.clone()));
+    assert_eq!(node.check(request("a", "bob")).await, Err(full));
     assert_eq!(node.check(request("a", "ann")).await, Ok(()), "it has its place");
     assert_eq!(node.check(request("b", "bob")).await, Ok(()));
-    assert!(matches!(node.join(request("b", "")).await, Err(JoinError::Invalid(_))));
+    let nobody = JoinError::Refused(tutti_room::JoinError::IdentityEmpty);
+    assert_eq!(node.join(request("b", "")).await.err(), Some(nobody));
     let (_bob, _) = joined(&node, "b", "bob").await;
     assert!(matches!(node.join(request("c", "x")).await, Err(JoinError::Unavailable)), "two rooms at most");
     assert_eq!(node.check(request("c", "x")).await, Err(JoinError::Unavailable));
@@ -220,6 +219,82 @@ async fn absurd_input_ends_one_session_only() {
     send(&ann, Ask::Ping(1)).await;
     until(&mut ann, |message| matches!(message, Message::Pong(_)).then_some(())).await;
     assert_eq!(node.counts().room_panics, 0);
+}
+
+#[tokio::test]
+async fn what_makes_a_room_is_held_to_the_limits_whoever_asks() {
+    let node = node(Settings::default());
+    let name = RoomName::of_default_app;
+    let metadata = |bytes| proto::RoomConfiguration { metadata: "x".repeat(bytes), ..Default::default() };
+    let too_long = |what, bytes_max| JoinError::Settings(BadText::TooLong { what, bytes_max }.into());
+    let control = |what| BadText::ControlCharacter { what };
+
+    let kept = node.create_room(&name("r"), &metadata(512 * 1024)).await.expect("at the limit");
+    assert_eq!(kept.metadata.len(), 512 * 1024);
+    let over = too_long("metadata", 512 * 1024);
+    assert_eq!(node.create_room(&name("big"), &metadata(512 * 1024 + 1)).await, Err(over.clone()));
+    let by_token = || JoinRequest { room_config: Some(metadata(512 * 1024 + 1)), ..request("big", "ann") };
+    assert_eq!(node.join(by_token()).await.err(), Some(over.clone()));
+    assert_eq!(node.check(by_token()).await, Err(over));
+
+    let bad = JoinError::Settings(control("room name").into());
+    assert_eq!(node.create_room(&name("a\nb"), &metadata(0)).await, Err(bad.clone()));
+    assert_eq!(node.join(request("a\u{1b}[2J", "ann")).await.err(), Some(bad));
+    let long = "x".repeat(257);
+    assert_eq!(node.create_room(&name(&long), &metadata(0)).await, Err(too_long("room name", 256)));
+    assert_eq!(node.create_room(&name(""), &metadata(0)).await, Err(JoinError::Settings(SettingsError::NameEmpty)));
+    let refused = JoinError::Refused(control("identity").into());
+    assert_eq!(node.join(request("r", "ann\r\nroot")).await.err(), Some(refused));
+    assert_eq!(node.counts().rooms, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn as_many_rooms_are_opened_as_there_may_be_and_each_once() {
+    let node = Node::start(NodeConfig { rooms_max: 100, ..config(Settings::default()) }).expect("media ports");
+    let config = proto::RoomConfiguration::default();
+    let open = |name: String| {
+        let (node, config) = (node.clone(), config.clone());
+        tokio::spawn(async move { node.create_room(&RoomName::of_default_app(name), &config).await })
+    };
+    let mut opened = Vec::new();
+    for opening in (0..1_000).map(|number| open(format!("r{number}"))).collect::<Vec<_>>() {
+        match opening.await.expect("no panic") {
+            Ok(room) => opened.push(room.sid),
+            Err(error) => assert_eq!(error, JoinError::Unavailable),
+        }
+    }
+    assert_eq!((opened.len(), node.counts().rooms), (100, 100));
+    timeout(PATIENCE, node.shutdown()).await.expect("stops in time");
+
+    let node = Node::start(NodeConfig { rooms_max: 100, ..self::config(Settings::default()) }).expect("media ports");
+    let open = |_| {
+        let (node, config) = (node.clone(), config.clone());
+        tokio::spawn(async move { node.create_room(&RoomName::of_default_app("one"), &config).await })
+    };
+    let mut sids = std::collections::BTreeSet::new();
+    for opening in (0..1_000).map(open).collect::<Vec<_>>() {
+        sids.insert(opening.await.expect("no panic").expect("it is there").sid);
+    }
+    assert_eq!((sids.len(), node.counts().rooms), (1, 1));
+}
+
+#[tokio::test]
+async fn a_back_end_is_told_just_what_it_asks_for() {
+    let node = node(Settings::default());
+    let room = RoomName::of_default_app("r");
+    let missing = |identity: &str| AdminRefusal::Room(AdminError::NoSuchMember { identity: identity.into() });
+    assert_eq!(node.participant(&room, "ann").await, Err(AdminRefusal::RoomNotFound));
+    assert_eq!(node.participants(&room).await, None);
+    let (_ann, _) = joined(&node, "r", "ann").await;
+    let (_bob, _) = joined(&node, "r", "bob").await;
+    assert_eq!(node.participant(&room, "bob").await.map(|info| info.identity), Ok("bob".into()));
+    assert_eq!(node.participant(&room, "carl").await, Err(missing("carl")));
+    let all = node.participants(&room).await.expect("the room is there");
+    assert_eq!(all.iter().map(|info| info.identity.as_str()).collect::<Vec<_>>(), ["ann", "bob"]);
+    let default = AppId::default();
+    assert_eq!(node.rooms(&default, &[]).await.iter().map(|room| room.name.as_str()).collect::<Vec<_>>(), ["r"]);
+    assert!(node.rooms(&AppId::new("another"), &[]).await.is_empty(), "rooms of another app are not its own");
+    assert_eq!(node.participants(&RoomName::new(AppId::new("another"), "r")).await, None);
 }
 
 #[tokio::test]

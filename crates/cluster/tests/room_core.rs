@@ -7,7 +7,9 @@ use livekit_protocol as proto;
 use proto::leave_request::Action;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
-use tutti_cluster::{JoinRequest, Refusal, RoomCore, RoomInput, RoomOutput, RoomStart, SocketNumber, TokenIssuer};
+use tutti_cluster::{
+    JoinRequest, Outgoing, Refusal, Resume, RoomCore, RoomInput, RoomOutput, RoomStart, Seat, SocketNumber,
+};
 use tutti_id::{RoomKey, RoomName, ShardNumber};
 use tutti_media::{MediaCommand, MediaEvent};
 use tutti_room::{Joiner, MemberKey, Room, Settings};
@@ -18,14 +20,6 @@ use tutti_transport::{Fingerprint, TransportCommand, TransportEvent};
 const PUBLISH: &str = include_str!("../../sdp/tests/fixtures/chrome_publish_vp8_offer.sdp");
 
 const UNIX_MS: i64 = 1_700_000_000_000;
-
-struct NoToken;
-
-impl TokenIssuer for NoToken {
-    fn refresh(&self, _participant: &proto::ParticipantInfo) -> Option<String> {
-        None
-    }
-}
 
 fn room(now: Instant) -> RoomCore {
     let settings = Settings::default();
@@ -58,7 +52,6 @@ fn request(identity: &str, mode: Mode) -> JoinRequest {
             auto_subscribe_data_track: false,
             adaptive_stream: false,
         },
-        issuer: Arc::new(NoToken),
         mode,
         protocol: 16,
         resume: None,
@@ -70,18 +63,44 @@ fn request(identity: &str, mode: Mode) -> JoinRequest {
     }
 }
 
-fn join_as(core: &mut RoomCore, now: Instant, request: JoinRequest, socket: u64) -> Result<MemberKey, Refusal> {
-    let placement = Placement { shard: ShardNumber(0), candidates: Vec::new(), fingerprint: Fingerprint([0; 32]) };
-    core.join(now, UNIX_MS, request, SocketNumber(socket), placement, [socket as u8; 32])
+/// Lets somebody in: the answer, and what else is said.
+fn join_as(
+    core: &mut RoomCore,
+    now: Instant,
+    request: JoinRequest,
+    socket: u64,
+) -> (Result<MemberKey, Refusal>, Vec<RoomOutput>) {
+    let socket = SocketNumber(socket);
+    let mut said: Vec<_> = outputs(core);
+    core.handle(now, UNIX_MS, RoomInput::Join { socket, request: Box::new(request) }, &mut seat);
+    said.extend(outputs(core));
+    let at = said.iter().position(|output| matches!(output, RoomOutput::Admitted { .. })).expect("an answer");
+    let RoomOutput::Admitted { outcome, .. } = said.remove(at) else { unreachable!() };
+    (outcome, said)
 }
 
-fn join(core: &mut RoomCore, now: Instant, identity: &str, socket: u64) -> Result<MemberKey, Refusal> {
+fn join(
+    core: &mut RoomCore,
+    now: Instant,
+    identity: &str,
+    socket: u64,
+) -> (Result<MemberKey, Refusal>, Vec<RoomOutput>) {
     join_as(core, now, request(identity, Mode::Single), socket)
 }
 
 fn ask(core: &mut RoomCore, now: Instant, member: MemberKey, socket: u64, message: Ask) {
     let request = Box::new(proto::SignalRequest { message: Some(message) });
-    core.handle(now, UNIX_MS, RoomInput::Request { member, socket: SocketNumber(socket), request });
+    core.handle(now, UNIX_MS, RoomInput::Request { member, socket: SocketNumber(socket), request }, &mut seat);
+}
+
+fn seat(members: usize) -> Seat {
+    let placement = Placement { shard: ShardNumber(0), candidates: Vec::new(), fingerprint: Fingerprint([0; 32]) };
+    Seat { placement, seed: [members as u8; 32] }
+}
+
+fn handle(core: &mut RoomCore, now: Instant, input: RoomInput) -> Vec<RoomOutput> {
+    core.handle(now, UNIX_MS, input, &mut seat);
+    outputs(core)
 }
 
 fn outputs(core: &mut RoomCore) -> Vec<RoomOutput> {
@@ -94,7 +113,7 @@ fn told(outputs: &[RoomOutput], number: u64) -> Vec<&Message> {
         .iter()
         .filter(to)
         .filter_map(|output| match output {
-            RoomOutput::Send { frame, .. } => frame.message(),
+            RoomOutput::Send { outgoing: Outgoing::Message(frame), .. } => frame.message(),
             _ => None,
         })
         .collect()
@@ -111,29 +130,29 @@ fn closes(outputs: &[RoomOutput]) -> usize {
 fn a_join_that_meets_the_end_of_the_room_is_for_another_room() {
     let now = Instant::now();
     let mut core = room(now);
-    assert!(join(&mut core, now, "ann", 1).is_ok());
-    outputs(&mut core);
-    core.handle(now, UNIX_MS, RoomInput::Shutdown);
-    let last = outputs(&mut core);
+    assert!(join(&mut core, now, "ann", 1).0.is_ok());
+    let last = handle(&mut core, now, RoomInput::Shutdown);
     assert!(matches!(told(&last, 1)[..], [Message::Leave(_)]), "{last:?}");
     assert!(matches!(last.last(), Some(RoomOutput::Over)));
-    assert_eq!(join(&mut core, now, "bob", 2), Err(Refusal::Over));
-    assert!(outputs(&mut core).is_empty(), "nobody hears anything of it");
+    let (outcome, said) = join(&mut core, now, "bob", 2);
+    assert_eq!(outcome, Err(Refusal::Over));
+    assert!(said.is_empty(), "nobody hears anything of it: {said:?}");
 }
 
 #[test]
 fn what_a_socket_says_after_it_was_replaced_counts_for_nothing() {
     let now = Instant::now();
     let mut core = room(now);
-    let old = join(&mut core, now, "ann", 1).unwrap();
-    let new = join(&mut core, now, "ann", 2).unwrap();
-    assert!(matches!(told(&outputs(&mut core), 1).last(), Some(Message::Leave(_))));
+    let old = join(&mut core, now, "ann", 1).0.unwrap();
+    let (new, said) = join(&mut core, now, "ann", 2);
+    let new = new.unwrap();
+    assert!(matches!(told(&said, 1).last(), Some(Message::Leave(_))));
     for (member, socket) in [(old, 1), (new, 1), (old, 2)] {
-        core.handle(now, UNIX_MS, RoomInput::SocketGone { member, socket: SocketNumber(socket) });
-        assert!(outputs(&mut core).is_empty());
+        let said = handle(&mut core, now, RoomInput::SocketGone { member, socket: SocketNumber(socket) });
+        assert!(said.is_empty(), "{said:?}");
     }
     assert_eq!(core.member_count(), 1);
-    core.handle(now, UNIX_MS, RoomInput::SocketGone { member: new, socket: SocketNumber(2) });
+    handle(&mut core, now, RoomInput::SocketGone { member: new, socket: SocketNumber(2) });
     assert_eq!(core.member_count(), 0, "who never had media is gone with its socket");
 }
 
@@ -142,14 +161,14 @@ fn what_a_socket_says_after_it_was_replaced_counts_for_nothing() {
 fn a_resumed_client_hears_of_a_participant_before_the_offer_with_its_track() {
     let now = Instant::now();
     let mut core = room(now);
-    let ann = join_as(&mut core, now, request("ann", Mode::Dual), 1).unwrap();
+    let ann = join_as(&mut core, now, request("ann", Mode::Dual), 1).0.unwrap();
     let [_, id] = tutti_signal::transports_of(RoomKey(1), ann);
     let event = TransportEvent::Connected { tcp: false };
-    core.handle(now, UNIX_MS, RoomInput::Media(MediaEvent::Transport { id, event }));
+    core.handle(now, UNIX_MS, RoomInput::Media(MediaEvent::Transport { id, event }), &mut seat);
     core.flush(now);
-    core.handle(now, UNIX_MS, RoomInput::SocketGone { member: ann, socket: SocketNumber(1) });
+    handle(&mut core, now, RoomInput::SocketGone { member: ann, socket: SocketNumber(1) });
 
-    let bob = join(&mut core, now, "bob", 2).unwrap();
+    let bob = join(&mut core, now, "bob", 2).0.unwrap();
     let cid = "1d9398c8-3c86-4e37-82de-ec9f58c197c4".to_owned();
     let kind = proto::TrackType::Audio as i32;
     ask(&mut core, now, bob, 2, Ask::AddTrack(proto::AddTrackRequest { cid, r#type: kind, ..Default::default() }));
@@ -159,10 +178,12 @@ fn a_resumed_client_hears_of_a_participant_before_the_offer_with_its_track() {
     let sid = core.room().member_info(bob).unwrap().tracks.remove(0).sid;
     outputs(&mut core);
 
-    core.resume(now, UNIX_MS, request("ann", Mode::Dual), SocketNumber(3)).unwrap();
+    let again = JoinRequest { resume: Some(Resume { sid: String::new() }), ..request("ann", Mode::Dual) };
+    let (outcome, mut said) = join_as(&mut core, now, again, 3);
+    assert_eq!(outcome, Ok(ann));
     core.flush(now);
-    let outputs = outputs(&mut core);
-    let order = told(&outputs, 3).into_iter().map(|message| match message {
+    said.extend(outputs(&mut core));
+    let order = told(&said, 3).into_iter().map(|message| match message {
         Message::Reconnect(_) => "reconnect",
         Message::Update(update) if update.participants.iter().any(|info| info.tracks.iter().any(|t| t.sid == sid)) => {
             "update"
@@ -179,13 +200,14 @@ fn an_abandoned_room_sends_everyone_away_and_closes_every_transport() {
     let now = Instant::now();
     let mut core = room(now);
     for (socket, identity) in [(1, "ann"), (2, "bob")] {
-        join(&mut core, now, identity, socket).unwrap();
+        join(&mut core, now, identity, socket).0.unwrap();
     }
-    core.abandon();
+    core.abandon(now);
     let last = outputs(&mut core);
     for socket in [1, 2] {
         assert!(matches!(told(&last, socket)[..], [Message::Leave(leave)] if leave.action() == Action::Reconnect));
-        assert!(last.iter().any(|output| matches!(output, RoomOutput::Close(closed) if closed.0 == socket)));
+        let closes = |output: &RoomOutput| matches!(output, RoomOutput::Send { socket: closed, outgoing: Outgoing::Close } if closed.0 == socket);
+        assert!(last.iter().any(closes));
     }
     assert_eq!((closes(&last), core.member_count()), (4, 0));
     assert!(matches!(last.last(), Some(RoomOutput::Over)));

@@ -21,12 +21,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use livekit_protocol as proto;
 use prost::Message as _;
-use tutti_cluster::JoinRequest;
 use tutti_room::Limits;
 use tutti_token::{Claims, Keys, Secret, TTL_DEFAULT};
 
 use crate::Settings;
-use crate::join::{Call, Version, admit};
+use crate::join::{Admission, Call, Version, admit};
 use crate::query::Query;
 use input::Input;
 
@@ -65,7 +64,7 @@ pub fn join(data: &[u8]) {
     };
     let settings = settings();
     match admit(&call, &keys, &settings, now) {
-        Ok(request) => admitted(&request, &claims, &keys, &settings),
+        Ok(admission) => admitted(&admission, &claims, &keys, &settings),
         Err(refusal) => {
             assert!(refusal.status().is_client_error(), "{refusal:?}");
             assert!(!refusal.to_string().is_empty() && refusal.to_string().len() < 1024, "{refusal:?}");
@@ -113,7 +112,7 @@ fn packed(join_request: &[u8], gzip: bool, says_gzip: bool) -> String {
     URL_SAFE_NO_PAD.encode(proto::WrappedJoinRequest { compression, join_request }.encode_to_vec())
 }
 
-fn admitted(request: &JoinRequest, claims: &Claims, keys: &Keys, settings: &Settings) {
+fn admitted(Admission { request, issuer }: &Admission, claims: &Claims, keys: &Keys, settings: &Settings) {
     let (joiner, limits) = (&request.joiner, &settings.limits);
     assert!(!joiner.identity.is_empty() && joiner.identity.len() <= limits.identity_bytes);
     assert!(!request.room.name.is_empty() && request.room.name.len() <= settings.room_name_bytes);
@@ -145,7 +144,7 @@ fn admitted(request: &JoinRequest, claims: &Claims, keys: &Keys, settings: &Sett
         permission: Some(given.clone()),
         ..Default::default()
     };
-    let token = request.issuer.refresh(&participant).expect("the key is known");
+    let token = issuer.refresh(&participant).expect("the key is known");
     let again = keys.verify(&token, std::time::SystemTime::now()).expect("a token that was just signed");
     assert_eq!((again.identity(), &again.video.room), (joiner.identity.as_str(), &request.room.name));
     assert_eq!((&again.metadata, &again.attributes), (&joiner.metadata, &joiner.attributes));

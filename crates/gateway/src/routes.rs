@@ -14,10 +14,10 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
-use tutti_cluster::{JoinError, JoinRequest};
+use tutti_cluster::JoinError;
 
 use crate::door::Visitor;
-use crate::join::{Call, Refusal, Version, admit};
+use crate::join::{Admission, Call, Refusal, Version, admit};
 use crate::query::Query;
 use crate::{Gateway, Inner, demo, dev_token, metrics, socket};
 
@@ -108,7 +108,7 @@ async fn validate_v1(
 
 async fn validate(inner: &Inner, visitor: &Visitor, version: Version, request: Request) -> Response {
     let answer = match check(inner, visitor, version, true, request.uri(), request.headers()) {
-        Ok(join) => inner.node.check(join).await.map_err(Refusal::from),
+        Ok(join) => inner.node.check(join.request).await.map_err(Refusal::from),
         Err(refusal) => Err(refusal),
     };
     inner.metrics.validation(answer.as_ref().map_or_else(Refusal::result, |()| "ok"));
@@ -157,9 +157,12 @@ async fn join(
     let joined = match checked {
         Ok(join) => match visitor.reserve() {
             Some(place) => {
-                let (room, identity) = (join.room.clone(), join.joiner.identity.clone());
-                let attached = inner.node.join(join).await;
-                attached.map(|attached| (attached, room, identity, place)).map_err(Refusal::from)
+                let Admission { request, issuer } = join;
+                let (room, identity) = (request.room.clone(), request.joiner.identity.clone());
+                let attached = inner.node.join(request).await;
+                attached
+                    .map(|attached| (socket::Client { attached, issuer, room, identity }, place))
+                    .map_err(Refusal::from)
             }
             None => Err(JoinError::Unavailable.into()),
         },
@@ -167,14 +170,14 @@ async fn join(
     };
     inner.metrics.join(joined.as_ref().map_or_else(Refusal::result, |_| "ok"));
     match joined {
-        Ok((attached, room, identity, place)) => {
+        Ok((client, place)) => {
             visitor.leave();
             let open = inner.sockets.open();
             // Above the limit, so that it is noticed here and told in words.
             let bytes_max = 2 * socket::MESSAGE_BYTES_MAX;
             upgrade.max_message_size(bytes_max).max_frame_size(bytes_max).on_upgrade(async move |websocket| {
                 let _kept = (open, place);
-                socket::run(websocket, attached, room, identity, &inner.metrics).await;
+                socket::run(websocket, client, &inner.metrics).await;
             })
         }
         Err(refusal) => {
@@ -195,7 +198,7 @@ fn check(
     strict: bool,
     uri: &Uri,
     headers: &HeaderMap,
-) -> Result<JoinRequest, Refusal> {
+) -> Result<Admission, Refusal> {
     let call = Call {
         version,
         strict,

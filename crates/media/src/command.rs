@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tutti_forward::{ForwardCommand, ForwardEvent};
 use tutti_id::{RoomKey, ShardNumber};
-use tutti_transport::{TransportCommand, TransportEvent, TransportId};
+use tutti_transport::{Reliability, TransportCommand, TransportEvent, TransportId};
 
 /// Where a new transport lives, and how its peer reaches it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,23 @@ pub enum MediaEvent {
 }
 
 impl MediaEvent {
+    /// Whether it may be lost on its way to the room: it says what is said again soon, or carries a message that may be
+    /// lost by its nature. All others are said once.
+    pub fn may_be_lost(&self) -> bool {
+        match self {
+            Self::Transport { event: TransportEvent::Message { channel, .. }, .. } => {
+                channel.reliability() == Reliability::Lossy
+            }
+            Self::Transport { .. } | Self::Forward(ForwardEvent::CodecMismatch { .. }) => false,
+            Self::Forward(
+                ForwardEvent::TrackStarted { .. }
+                | ForwardEvent::Speaker { .. }
+                | ForwardEvent::Upstream { .. }
+                | ForwardEvent::Downstream { .. },
+            ) => true,
+        }
+    }
+
     /// The room that the event belongs to.
     pub fn room(&self) -> RoomKey {
         match self {

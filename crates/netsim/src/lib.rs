@@ -21,6 +21,7 @@ mod run;
 mod scenario;
 mod server;
 mod stamp;
+mod story;
 mod world;
 
 pub use oracle::{MemberOutcome, Outcome};

@@ -8,7 +8,10 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
-use tutti_cluster::{JoinRequest, Refusal, RoomCore, RoomInput, RoomOutput, RoomStart, SocketNumber};
+use tutti_cluster::{
+    INPUTS_PER_ROUND, JoinRequest, Note, Outgoing, Refusal, RoomCore, RoomInput, RoomOutput, RoomRound, RoomStart,
+    Seat, SocketNumber,
+};
 use tutti_id::{RoomKey, RoomName, ShardNumber};
 use tutti_media::plane::Routing;
 use tutti_media::shard::{Flushed, SendBatch, ShardConfig, ShardCore};
@@ -18,9 +21,8 @@ use tutti_signal::{Facts, Frame, Placement};
 use tutti_transport::{Certificate, LocalAddresses, Path, Proto, TransportConfig, TransportEvent};
 
 use crate::crypto::DTLS_SEED;
+use crate::story::Story;
 
-/// As in the node's task.
-const INPUTS_PER_ROUND: usize = 64;
 /// A room spreads from the second subscriber on, so that small rooms use several shards.
 const SHARD_SUBSCRIBERS_MAX: usize = 1;
 
@@ -45,20 +47,19 @@ pub(crate) enum Said {
     Close(SocketNumber),
 }
 
-enum Work {
-    Join { ticket: u64, request: Box<JoinRequest> },
-    Input(RoomInput),
-}
-
 struct Held {
     name: RoomName,
-    core: RoomCore,
-    work: VecDeque<Work>,
+    round: RoomRound,
+    work: VecDeque<RoomInput>,
+    /// Joins that are not answered, with their tickets.
+    joining: BTreeMap<SocketNumber, (u64, JoinRequest)>,
     commands: VecDeque<MediaCommand>,
     /// A mailbox is full: the room waits until then.
     stuck_until: Option<Instant>,
     /// A mailbox will be full after so many more commands, for so long.
     fills: Option<(usize, Duration)>,
+    /// What the outside was told.
+    events: Story,
 }
 
 pub(crate) struct Server {
@@ -74,6 +75,8 @@ pub(crate) struct Server {
     names: BTreeMap<RoomName, RoomKey>,
     sockets: BTreeMap<SocketNumber, (RoomKey, MemberKey)>,
     sockets_made: u64,
+    /// Seats given to new members.
+    seats: u64,
     rooms_made: u32,
     settings: Settings,
     facts: Arc<Facts>,
@@ -122,6 +125,7 @@ impl Server {
             names: BTreeMap::new(),
             sockets: BTreeMap::new(),
             sockets_made: 0,
+            seats: 0,
             rooms_made: 0,
             settings,
             facts: Arc::new(facts),
@@ -139,11 +143,11 @@ impl Server {
     }
 
     pub(crate) fn room(&self, name: &str) -> Option<&RoomCore> {
-        self.named(name).and_then(|key| self.rooms.get(&key)).map(|held| &held.core)
+        self.named(name).and_then(|key| self.rooms.get(&key)).map(|held| held.round.core())
     }
 
     pub(crate) fn rooms(&self) -> impl Iterator<Item = &RoomCore> {
-        self.rooms.values().map(|held| &held.core)
+        self.rooms.values().map(|held| held.round.core())
     }
 
     fn named(&self, name: &str) -> Option<RoomKey> {
@@ -176,7 +180,7 @@ impl Server {
         let shards = self.shards.iter().filter_map(ShardCore::poll_timeout);
         let rooms = self.rooms.values().filter_map(|held| match held.stuck_until {
             Some(until) => Some(until),
-            None => held.core.poll_timeout(),
+            None => held.round.poll_timeout(),
         });
         shards.chain(rooms).min()
     }
@@ -207,19 +211,24 @@ impl Server {
             }
             None => self.open(now, &request.room),
         };
-        self.work(now, key, Work::Join { ticket, request: Box::new(request) });
+        self.sockets_made += 1;
+        let socket = SocketNumber(self.sockets_made);
+        if let Some(held) = self.rooms.get_mut(&key) {
+            held.joining.insert(socket, (ticket, request.clone()));
+        }
+        self.work(now, key, RoomInput::Join { socket, request: Box::new(request) });
     }
 
     pub(crate) fn handle_request(&mut self, now: Instant, socket: SocketNumber, request: proto::SignalRequest) {
         if let Some(&(key, member)) = self.sockets.get(&socket) {
             let request = Box::new(request);
-            self.work(now, key, Work::Input(RoomInput::Request { member, socket, request }));
+            self.work(now, key, RoomInput::Request { member, socket, request });
         }
     }
 
     pub(crate) fn handle_socket_gone(&mut self, now: Instant, socket: SocketNumber) {
         if let Some((key, member)) = self.sockets.remove(&socket) {
-            self.work(now, key, Work::Input(RoomInput::SocketGone { member, socket }));
+            self.work(now, key, RoomInput::SocketGone { member, socket });
         }
     }
 
@@ -257,24 +266,26 @@ impl Server {
         let key = RoomKey(self.rooms_made);
         let settings = Settings { name: name.name.clone(), ..self.settings.clone() };
         let room = Room::new(settings, self.seed ^ u64::from(key.0), now, self.wall_ms(now));
-        let core = RoomCore::new(RoomStart { key, room, facts: Arc::clone(&self.facts), sif_trailer: vec![7; 16] });
+        let round = RoomRound::new(RoomStart { key, room, facts: Arc::clone(&self.facts), sif_trailer: vec![7; 16] });
         let held = Held {
             name: name.clone(),
-            core,
+            round,
             work: VecDeque::new(),
+            joining: BTreeMap::new(),
             commands: VecDeque::new(),
             stuck_until: None,
             fills: None,
+            events: Story::default(),
         };
         self.rooms.insert(key, held);
         self.names.insert(name.clone(), key);
         key
     }
 
-    fn work(&mut self, now: Instant, key: RoomKey, work: Work) {
+    fn work(&mut self, now: Instant, key: RoomKey, input: RoomInput) {
         // What is for a room that is gone needs no one.
         if let Some(held) = self.rooms.get_mut(&key) {
-            held.work.push_back(work);
+            held.work.push_back(input);
             self.run(now, key);
             self.settle(now);
         }
@@ -297,7 +308,7 @@ impl Server {
             if held.stuck_until.is_some() {
                 return;
             }
-            if held.work.is_empty() && held.core.poll_timeout().is_none_or(|due| due > now) {
+            if held.work.is_empty() && held.round.poll_timeout().is_none_or(|due| due > now) {
                 return;
             }
             if self.round(now, key) {
@@ -311,74 +322,53 @@ impl Server {
     fn round(&mut self, now: Instant, key: RoomKey) -> bool {
         let wall_ms = self.wall_ms(now);
         let Some(held) = self.rooms.get_mut(&key) else { return true };
-        let batch: Vec<Work> = held.work.drain(..INPUTS_PER_ROUND.min(held.work.len())).collect();
-        held.core.handle_timeout(now);
-        let mut over = self.carry_out(key);
-        let mut batch = batch.into_iter();
-        for work in batch.by_ref() {
-            let Some(held) = self.rooms.get_mut(&key) else { return true };
-            match work {
-                Work::Input(input) => held.core.handle(now, wall_ms, input),
-                Work::Join { ticket, request } if over => {
-                    held.work.push_front(Work::Join { ticket, request });
-                    break;
-                }
-                Work::Join { ticket, request } => self.admit(now, key, ticket, *request),
-            }
-            over |= self.carry_out(key);
-        }
-        let Some(held) = self.rooms.get_mut(&key) else { return true };
-        for left in batch.rev() {
-            held.work.push_front(left);
-        }
-        held.core.flush(now);
-        over | self.carry_out(key)
-    }
-
-    fn admit(&mut self, now: Instant, key: RoomKey, ticket: u64, request: JoinRequest) {
-        let wall_ms = self.wall_ms(now);
-        self.sockets_made += 1;
-        let socket = SocketNumber(self.sockets_made);
-        let seed = spread(self.seed, 1000 + self.sockets_made);
-        let Some(held) = self.rooms.get_mut(&key) else { return };
-        let outcome = if request.resume.is_some() {
-            held.core.resume(now, wall_ms, request, socket)
-        } else {
-            let shard = self.routing.place(key, held.core.member_count());
+        let inputs: Vec<_> = held.work.drain(..INPUTS_PER_ROUND.min(held.work.len())).collect();
+        let (routing, seed, seats) = (&mut self.routing, self.seed, &mut self.seats);
+        let mut seat = |members| {
+            let shard = routing.place(key, members);
             let address = shard_address(shard);
             let candidate = format!("candidate:1 1 udp 2130706431 {} {} typ host", address.ip(), address.port());
             let placement = Placement { shard, candidates: vec![candidate], fingerprint: TRANSPORT.fingerprint() };
-            held.core.join(now, wall_ms, request, socket, placement, seed)
+            *seats += 1;
+            Seat { placement, seed: spread(seed, 1000 + *seats) }
         };
-        if let Ok(member) = outcome {
-            self.sockets.insert(socket, (key, member));
-        }
-        self.said.push_back(Said::Admitted { ticket, outcome: outcome.map(|_| socket) });
+        held.round.take(now, wall_ms, inputs, &mut seat);
+        self.carry_out(key);
+        self.rooms.get(&key).is_none_or(|held| held.round.is_over())
     }
 
-    /// `true`: the room is over.
-    fn carry_out(&mut self, key: RoomKey) -> bool {
-        let Some(held) = self.rooms.get_mut(&key) else { return true };
-        let mut over = false;
-        while let Some(output) = held.core.poll_output() {
+    fn carry_out(&mut self, key: RoomKey) {
+        let Some(held) = self.rooms.get_mut(&key) else { return };
+        while let Some(output) = held.round.poll_output() {
             match output {
-                RoomOutput::Send { socket, frame } => self.said.push_back(Said::Frame { socket, frame }),
-                RoomOutput::Close(socket) => {
-                    self.sockets.remove(&socket);
-                    self.said.push_back(Said::Close(socket));
+                RoomOutput::Send { socket, outgoing } => match outgoing {
+                    Outgoing::Message(frame) => self.said.push_back(Said::Frame { socket, frame }),
+                    Outgoing::RefreshToken(_) => {}
+                    Outgoing::Close => {
+                        self.sockets.remove(&socket);
+                        self.said.push_back(Said::Close(socket));
+                    }
+                },
+                RoomOutput::Admitted { socket, outcome } => {
+                    let Some((ticket, request)) = held.joining.remove(&socket) else { continue };
+                    if outcome == Err(Refusal::Over) {
+                        held.joining.insert(socket, (ticket, request));
+                        continue;
+                    }
+                    if let Ok(member) = outcome {
+                        self.sockets.insert(socket, (key, member));
+                    }
+                    self.said.push_back(Said::Admitted { ticket, outcome: outcome.map(|_| socket) });
                 }
                 RoomOutput::Media(command) => held.commands.push_back(command),
-                RoomOutput::Over => over = true,
-                RoomOutput::Refused { member, what, why } => {
-                    self.faults.push(format!("{what} of {member:?} refused: {why}"));
+                RoomOutput::Event(event) => held.events.take(event, &mut self.faults),
+                RoomOutput::Note(Note::Refused { identity, what, why }) => {
+                    self.faults.push(format!("{what} of {identity} refused: {why}"));
                 }
-                RoomOutput::RefreshToken { .. }
-                | RoomOutput::Joined { .. }
-                | RoomOutput::Resumed { .. }
-                | RoomOutput::Event(_) => {}
+                RoomOutput::Note(Note::Failed(why)) => self.faults.push(format!("{} failed: {why:?}", held.name)),
+                RoomOutput::Note(_) | RoomOutput::Answer { .. } | RoomOutput::Over => {}
             }
         }
-        over
     }
 
     fn close(&mut self, now: Instant, key: RoomKey) {
@@ -390,10 +380,10 @@ impl Server {
                 self.shards[shard.index()].handle_command(now, command);
             }
         }
-        for work in held.work {
-            if let Work::Join { ticket, request } = work {
-                self.join(now, ticket, *request);
-            }
+        self.faults.extend(held.events.unfinished());
+        // Whom it did not answer another one does.
+        for (_, (ticket, request)) in held.joining {
+            self.join(now, ticket, request);
         }
     }
 
@@ -437,7 +427,7 @@ impl Server {
                 }
                 let key = event.room();
                 if let Some(held) = self.rooms.get_mut(&key) {
-                    held.work.push_back(Work::Input(RoomInput::Media(event)));
+                    held.work.push_back(RoomInput::Media(event));
                     self.run(now, key);
                 }
             }
@@ -449,7 +439,7 @@ impl Held {
     fn is_due(&self, now: Instant) -> bool {
         match self.stuck_until {
             Some(until) => until <= now,
-            None => self.core.poll_timeout().is_some_and(|due| due <= now),
+            None => self.round.poll_timeout().is_some_and(|due| due <= now),
         }
     }
 

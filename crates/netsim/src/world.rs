@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
-use tutti_cluster::{JoinRequest, Refusal, Resume, SocketNumber, TokenIssuer};
+use tutti_cluster::{JoinRequest, Refusal, Resume, SocketNumber};
 use tutti_id::RoomName;
 use tutti_room::Joiner;
 use tutti_signal::{Frame, Mode};
@@ -103,14 +103,6 @@ pub(crate) struct World {
     /// order in a hash map, and change nothing.
     pub(crate) digest: u64,
     tracing: bool,
-}
-
-struct NoToken;
-
-impl TokenIssuer for NoToken {
-    fn refresh(&self, _participant: &proto::ParticipantInfo) -> Option<String> {
-        None
-    }
 }
 
 impl World {
@@ -596,7 +588,6 @@ fn join_request(client: &Client, resume: Option<String>, offer: Option<proto::Se
             auto_subscribe_data_track: false,
             adaptive_stream: false,
         },
-        issuer: Arc::new(NoToken),
         mode: if client.mode == Mode::Single { Mode::Single } else { Mode::Dual },
         protocol: PROTOCOL as u32,
         resume: resume.map(|sid| Resume { sid }),

@@ -7,13 +7,13 @@ use proto::DisconnectReason;
 use proto::leave_request::Action;
 use proto::signal_response::Message;
 
+use crate::error::BadText;
 use crate::identity::IdentityChange;
-use crate::lifetime::within;
 use crate::member::is_recorder;
+use crate::pending::Urgency;
 use crate::permission::may_publish;
 use crate::room::Room;
 use crate::track::Track;
-use crate::updates::Urgency;
 use crate::{AdminError, MemberKey};
 
 /// What the server API is answered.
@@ -147,7 +147,7 @@ impl Room {
     }
 
     pub(crate) fn admin_metadata(&mut self, now: Instant, metadata: String) -> Result<AdminReply, AdminError> {
-        within("metadata", metadata.len(), self.settings.limits.metadata_bytes)?;
+        BadText::check("metadata", metadata.len(), self.settings.limits.metadata_bytes)?;
         self.metadata = metadata;
         self.ticks = self.ticks.wrapping_add(1);
         self.send_room_update(now);

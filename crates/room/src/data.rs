@@ -1,6 +1,6 @@
 //! Data packets: who may send what to whom (wire brief 5.2 and 5.3). The bytes are patched in [`crate::packet`].
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,37 +13,8 @@ use crate::packet::{Envelope, Stamp, announces_text, field, stamped, transcribes
 use crate::room::Room;
 use crate::{AdminError, AdminReply, Delivery, MemberKey, Output};
 
-/// Names of messages that are remembered (wire brief 5.2).
-const NONCES_MAX: usize = 100;
-
-/// Longest such name, bytes.
-const NONCE_BYTES_MAX: usize = 64;
-
 /// How long a reliable packet waits for a member to become active (wire brief 2.4).
 const HELD_FOR: Duration = Duration::from_secs(2);
-
-/// Names of the latest messages, so that one which is sent twice arrives once.
-#[derive(Debug, Default)]
-pub(crate) struct RecentNonces {
-    recent: VecDeque<Vec<u8>>,
-}
-
-impl RecentNonces {
-    /// Takes note of a name; `false` = it was here before. Unnamed messages are always new.
-    fn is_new(&mut self, nonce: &[u8]) -> bool {
-        if nonce.is_empty() || nonce.len() > NONCE_BYTES_MAX {
-            return true;
-        }
-        if self.recent.iter().any(|known| known == nonce) {
-            return false;
-        }
-        if self.recent.len() >= NONCES_MAX {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(nonce.to_vec());
-        true
-    }
-}
 
 impl Room {
     /// An encoded `DataPacket` from a member. What may not be sent, is not a packet or came before is dropped.

@@ -9,11 +9,12 @@ use livekit_protocol as proto;
 use proto::request_response::{Reason, Request as Asked};
 use proto::signal_response::Message;
 
+use crate::data_track::{DataTrack, DataTrackNumber};
 use crate::member::Member;
+use crate::pending::Urgency;
 use crate::room::Room;
 use crate::settings::Limits;
 use crate::sid::SID_BYTES_MAX;
-use crate::updates::Urgency;
 use crate::{MemberKey, Output};
 
 /// Length of the fixed part of a data-track packet.
@@ -21,19 +22,6 @@ const HEADER_BYTES: usize = 12;
 
 /// Where the handle stands in it, big-endian.
 const HANDLE_AT: std::ops::Range<usize> = 2..4;
-
-/// Names one data track of a room for as long as the room lives; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct DataTrackNumber(u32);
-
-/// One data track.
-#[derive(Debug)]
-pub(crate) struct DataTrack {
-    pub(crate) publisher: MemberKey,
-    pub(crate) info: proto::DataTrackInfo,
-    /// Who gets it, and under which handle.
-    subscribers: BTreeMap<MemberKey, u16>,
-}
 
 impl Room {
     pub(crate) fn on_publish_data_track(

@@ -42,7 +42,7 @@ impl Room {
         }
         match next {
             Some(next) if negotiated => self.offer_codec(now, number_of_track, next),
-            Some(_) => self.settle_demand(now, number_of_track),
+            Some(_) => self.reconcile_demand(now, number_of_track),
             None => {
                 let response = proto::SubscriptionResponse { track_sid, err: error as i32 };
                 self.send_or_owe(key, Message::SubscriptionResponse(response));
@@ -63,7 +63,7 @@ impl Room {
         if let Some(track) = self.tracks.get_mut(&track) {
             track.demand.shift(codec, Some(proto::VideoQuality::High), None);
         }
-        self.settle_demand(now, track);
+        self.reconcile_demand(now, track);
     }
 
     /// Gives a track's new codec to those who cannot take the others.
@@ -83,14 +83,14 @@ impl Room {
                 self.subscribe(key, track, codec);
             }
         }
-        self.settle_demand(now, track);
+        self.reconcile_demand(now, track);
     }
 
     /// Tells a publisher of changed demand when it is time.
-    pub(crate) fn settle_demand(&mut self, now: Instant, number: TrackNumber) {
+    pub(crate) fn reconcile_demand(&mut self, now: Instant, number: TrackNumber) {
         let delay = self.settings.dynacast_decrease_delay;
         let Some(track) = self.tracks.get_mut(&number).filter(|track| track.visible) else { return };
-        let announce = track.demand.settle(now, delay);
+        let announce = track.demand.reconcile(now, delay);
         match track.demand.deadline(delay) {
             Some(at) => self.agenda.set(Duty::Dynacast(number), at),
             None => self.agenda.cancel(Duty::Dynacast(number)),

@@ -72,7 +72,7 @@ impl Demand {
     }
 
     /// Decides whether the publisher must hear of it, and takes note when it will.
-    pub(crate) fn settle(&mut self, now: Instant, delay: Duration) -> Announce {
+    pub(crate) fn reconcile(&mut self, now: Instant, delay: Duration) -> Announce {
         let mut more = false;
         let mut less = false;
         for (index, codec) in self.codecs.iter().enumerate() {
@@ -95,7 +95,7 @@ impl Demand {
         if more || expired { Announce::Now } else { Announce::Nothing }
     }
 
-    /// When `settle` must be asked again.
+    /// When `reconcile` must be asked again.
     pub(crate) fn deadline(&self, delay: Duration) -> Option<Instant> {
         self.lower_since.map(|since| since + delay)
     }
@@ -144,24 +144,24 @@ mod tests {
         let at = |s| start + Duration::from_secs(s);
         let mut demand = Demand::default();
         demand.reserve(1);
-        assert_eq!(demand.settle(start, DELAY), Announce::At(at(5)), "nobody looks yet");
+        assert_eq!(demand.reconcile(start, DELAY), Announce::At(at(5)), "nobody looks yet");
         demand.shift(0, None, Some(High));
-        assert_eq!(demand.settle(at(1), DELAY), Announce::Now);
-        assert_eq!(demand.settle(at(1), DELAY), Announce::Nothing);
+        assert_eq!(demand.reconcile(at(1), DELAY), Announce::Now);
+        assert_eq!(demand.reconcile(at(1), DELAY), Announce::Nothing);
         demand.shift(0, Some(High), Some(Low));
-        assert_eq!(demand.settle(at(2), DELAY), Announce::At(at(7)));
+        assert_eq!(demand.reconcile(at(2), DELAY), Announce::At(at(7)));
         assert_eq!(demand.standing(0), Some(High));
         demand.shift(0, Some(Low), Some(Medium));
-        assert_eq!(demand.settle(at(6), DELAY), Announce::At(at(7)));
-        assert_eq!(demand.settle(at(7), DELAY), Announce::Now);
+        assert_eq!(demand.reconcile(at(6), DELAY), Announce::At(at(7)));
+        assert_eq!(demand.reconcile(at(7), DELAY), Announce::Now);
         assert_eq!(demand.standing(0), Some(Medium));
         demand.shift(0, Some(Medium), None);
-        assert_eq!(demand.settle(at(8), DELAY), Announce::At(at(13)));
+        assert_eq!(demand.reconcile(at(8), DELAY), Announce::At(at(13)));
         demand.shift(0, None, Some(Medium));
-        assert_eq!(demand.settle(at(9), DELAY), Announce::Nothing, "it came back in time");
+        assert_eq!(demand.reconcile(at(9), DELAY), Announce::Nothing, "it came back in time");
         demand.shift(0, Some(Medium), None);
-        demand.settle(at(20), DELAY);
-        assert_eq!(demand.settle(at(25), DELAY), Announce::Now);
+        demand.reconcile(at(20), DELAY);
+        assert_eq!(demand.reconcile(at(25), DELAY), Announce::Now);
         assert_eq!(demand.standing(0), None);
         assert!(demand.is_idle());
     }
@@ -174,13 +174,13 @@ mod tests {
         demand.shift(0, None, Some(Low));
         demand.shift(1, None, Some(Medium));
         // The backup codec is switched on now, the first codec goes down later.
-        assert_eq!(demand.settle(start, DELAY), Announce::Now);
+        assert_eq!(demand.reconcile(start, DELAY), Announce::Now);
         let flags = |demand: &Demand| -> Vec<Vec<bool>> {
             let codecs = demand.subscribed_codecs(["vp9", "vp8"].into_iter());
             codecs.iter().map(|codec| codec.qualities.iter().map(|quality| quality.enabled).collect()).collect()
         };
         assert_eq!(flags(&demand), [[true, true, true], [true, true, false]]);
-        assert_eq!(demand.settle(start + DELAY, DELAY), Announce::Now);
+        assert_eq!(demand.reconcile(start + DELAY, DELAY), Announce::Now);
         assert_eq!(flags(&demand), [[true, false, false], [true, true, false]]);
     }
 }

@@ -9,7 +9,7 @@ pub enum JoinError {
     #[error("the room is closed")]
     Closed,
     /// As many members as the settings allow are in the room.
-    #[error("the room is full: {max} participants")]
+    #[error("room is full")]
     Full {
         /// The limit.
         max: u32,
@@ -20,9 +20,20 @@ pub enum JoinError {
     /// The identity is empty.
     #[error("the identity is empty")]
     IdentityEmpty,
-    /// A text of the joiner is too long.
+    /// A text of the joiner cannot be taken.
     #[error(transparent)]
-    TooLong(#[from] TooLong),
+    Text(#[from] BadText),
+}
+
+/// Why no room can be made with these settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// The room's name is empty.
+    #[error("no room name")]
+    NameEmpty,
+    /// The room's name or metadata cannot be taken.
+    #[error(transparent)]
+    Text(#[from] BadText),
 }
 
 /// Why the server API's request was refused.
@@ -46,17 +57,39 @@ pub enum AdminError {
     /// Unmuting from afar is switched off.
     #[error("remote unmute is not enabled")]
     UnmuteDisabled,
-    /// A text is too long.
+    /// A text cannot be taken.
     #[error(transparent)]
-    TooLong(#[from] TooLong),
+    Text(#[from] BadText),
 }
 
-/// A text over its limit.
+/// A text that cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{what} exceeds {bytes_max} bytes")]
-pub struct TooLong {
-    /// Which text: `identity`, `name`, `metadata`, `attributes`.
-    pub what: &'static str,
-    /// The limit, bytes.
-    pub bytes_max: usize,
+pub enum BadText {
+    /// It is over its limit.
+    #[error("{what} exceeds {bytes_max} bytes")]
+    TooLong {
+        /// Which text: `room name`, `identity`, `name`, `metadata`, `attributes`.
+        what: &'static str,
+        /// The limit, bytes.
+        bytes_max: usize,
+    },
+    /// It names somebody or something and holds a control character.
+    #[error("{what} contains a control character")]
+    ControlCharacter {
+        /// Which text: `room name`, `identity`, `name`.
+        what: &'static str,
+    },
+}
+
+impl BadText {
+    /// Checks the length of a text.
+    pub(crate) fn check(what: &'static str, bytes: usize, bytes_max: usize) -> Result<(), Self> {
+        if bytes > bytes_max { Err(Self::TooLong { what, bytes_max }) } else { Ok(()) }
+    }
+
+    /// Checks a name: names stand in logs, lists and web pages, one a line.
+    pub(crate) fn check_name(what: &'static str, name: &str, bytes_max: usize) -> Result<(), Self> {
+        Self::check(what, name.len(), bytes_max)?;
+        if name.chars().any(char::is_control) { Err(Self::ControlCharacter { what }) } else { Ok(()) }
+    }
 }

@@ -7,11 +7,10 @@ use livekit_protocol as proto;
 use proto::request_response::{Reason, Request as Asked};
 use proto::signal_response::Message;
 
-use crate::error::TooLong;
-use crate::lifetime::within;
+use crate::error::BadText;
+use crate::pending::Urgency;
 use crate::room::Room;
 use crate::settings::Limits;
-use crate::updates::Urgency;
 use crate::{MemberKey, member::Member};
 
 /// Clients from this protocol version on take a `RequestResponse` that says yes (wire brief 1.8).
@@ -26,9 +25,9 @@ pub(crate) struct IdentityChange<'a> {
 
 impl IdentityChange<'_> {
     /// The attributes after the change, if all stays within the limits.
-    pub(crate) fn check(&self, member: &Member, limits: &Limits) -> Result<BTreeMap<String, String>, TooLong> {
-        within("name", self.name.len(), limits.name_bytes)?;
-        within("metadata", self.metadata.len(), limits.metadata_bytes)?;
+    pub(crate) fn check(&self, member: &Member, limits: &Limits) -> Result<BTreeMap<String, String>, BadText> {
+        BadText::check_name("name", self.name, limits.name_bytes)?;
+        BadText::check("metadata", self.metadata.len(), limits.metadata_bytes)?;
         let mut attributes = member.attributes.clone();
         #[expect(clippy::iter_over_hash_type, reason = "goes into a map with an order")]
         for (key, value) in self.attributes {
@@ -39,7 +38,7 @@ impl IdentityChange<'_> {
             }
         }
         let bytes = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
-        within("attributes", bytes, limits.attributes_bytes)?;
+        BadText::check("attributes", bytes, limits.attributes_bytes)?;
         Ok(attributes)
     }
 

@@ -8,11 +8,11 @@ use proto::leave_request::Action;
 use proto::participant_info::State;
 
 use crate::agenda::Duty;
-use crate::error::TooLong;
+use crate::error::BadText;
 use crate::member::{Member, is_dependent};
+use crate::pending::Urgency;
 use crate::room::Room;
-use crate::updates::Urgency;
-use crate::{AdminError, AdminReply, JoinError, Joiner, MemberKey, Notice, Output, RoomEvent};
+use crate::{AdminError, AdminReply, JoinError, Joiner, MemberKey, Notice, Output, RoomEventKind};
 
 /// From this protocol version on a client takes tracks before it is active (wire brief 1.8).
 const TAKES_EARLY_TRACKS: i32 = 8;
@@ -35,7 +35,7 @@ impl Room {
         let key = MemberKey(self.next_member);
         self.next_member += 1;
         let sid = self.sids.participant();
-        let mut member = Member::new(key, sid, joiner, self.settings.region.clone(), self.wall_ms(now));
+        let mut member = Member::new(key, sid, joiner, self.settings.region.clone(), self.unix_ms(now));
         member.state = State::Joined;
         member.touch();
 
@@ -85,11 +85,11 @@ impl Room {
             return Err(JoinError::IdentityEmpty);
         }
         let limits = &self.settings.limits;
-        within("identity", joiner.identity.len(), limits.identity_bytes)?;
-        within("name", joiner.name.len(), limits.name_bytes)?;
-        within("metadata", joiner.metadata.len(), limits.metadata_bytes)?;
+        BadText::check_name("identity", &joiner.identity, limits.identity_bytes)?;
+        BadText::check_name("name", &joiner.name, limits.name_bytes)?;
+        BadText::check("metadata", joiner.metadata.len(), limits.metadata_bytes)?;
         let attributes = joiner.attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
-        within("attributes", attributes, limits.attributes_bytes)?;
+        BadText::check("attributes", attributes, limits.attributes_bytes)?;
 
         let max = self.settings.max_participants;
         if max > 0 && !is_dependent(joiner.kind, &joiner.permission) {
@@ -114,7 +114,7 @@ impl Room {
         self.agenda.set_no_later(Duty::Quality, now + self.settings.quality_interval);
         self.announce(now, key, Urgency::Batch);
         if let Some(info) = self.member_info(key) {
-            self.event(RoomEvent::ParticipantJoined(Box::new(info)));
+            self.event(RoomEventKind::ParticipantJoined(Box::new(info)));
         }
         self.subscribe_to_existing(now, key, false);
         self.release_held(now, key);
@@ -176,8 +176,8 @@ impl Room {
             ..info
         });
         self.event(match member.is_active() {
-            true => RoomEvent::ParticipantLeft(info),
-            false => RoomEvent::ConnectionAborted(info),
+            true => RoomEventKind::ParticipantLeft(info),
+            false => RoomEventKind::ConnectionAborted(info),
         });
         if member.is_recorder() && !self.members.values().any(Member::is_recorder) {
             self.send_room_update(now);
@@ -232,9 +232,4 @@ impl Room {
         self.agenda.clear();
         self.put_out(Output::Closed);
     }
-}
-
-/// Checks a text's length.
-pub(crate) fn within(what: &'static str, bytes: usize, bytes_max: usize) -> Result<(), TooLong> {
-    if bytes > bytes_max { Err(TooLong { what, bytes_max }) } else { Ok(()) }
 }

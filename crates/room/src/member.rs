@@ -8,11 +8,11 @@ use livekit_protocol as proto;
 use proto::participant_info::{Kind, State};
 use proto::signal_response::Message;
 
-use crate::data_tracks::DataTrackNumber;
+use crate::data_track::{DataTrack, DataTrackNumber};
 use crate::permission::TrackPermissions;
 use crate::score::Quality;
 use crate::target::TrackSettings;
-use crate::track::Track;
+use crate::track::{Track, Voice};
 use crate::{Joiner, MemberKey, SubscriptionNumber, TrackNumber};
 
 /// More capabilities of a client are not passed on.
@@ -61,6 +61,8 @@ pub(crate) struct Member {
     pub(crate) detached_since: Option<Instant>,
     /// What it must hear when it has one again.
     pub(crate) owed: Vec<Message>,
+    /// More than is kept was owed to it: what it believes has a hole.
+    pub(crate) missed: bool,
 
     /// Its tracks, pending ones included, in the order of their requests.
     pub(crate) tracks: Vec<TrackNumber>,
@@ -104,14 +106,6 @@ pub(crate) struct Member {
     pub(crate) quality: Option<Quality>,
 }
 
-/// How loud somebody speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(crate) struct Voice {
-    /// 0.0 to 1.0, 0.0 when not active.
-    pub(crate) level: f32,
-    pub(crate) active: bool,
-}
-
 impl Member {
     pub(crate) fn new(key: MemberKey, sid: String, joiner: Joiner, region: String, wall_ms: i64) -> Self {
         Self {
@@ -135,6 +129,7 @@ impl Member {
             is_publisher: false,
             detached_since: None,
             owed: Vec::new(),
+            missed: false,
             tracks: Vec::new(),
             queued: BTreeMap::new(),
             track_permissions: None,
@@ -232,7 +227,7 @@ impl Member {
     pub(crate) fn info(
         &self,
         tracks: &BTreeMap<TrackNumber, Track>,
-        data_tracks: &BTreeMap<DataTrackNumber, crate::data_tracks::DataTrack>,
+        data_tracks: &BTreeMap<DataTrackNumber, DataTrack>,
     ) -> proto::ParticipantInfo {
         let mut info = self.bare_info();
         let visible = self.tracks.iter().filter_map(|number| tracks.get(number)).filter(|track| track.visible);

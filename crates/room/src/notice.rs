@@ -4,7 +4,7 @@ use bytes::Bytes;
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
-use crate::{Delivery, MemberKey, SubscriptionNumber, TrackNumber};
+use crate::{Delivery, MemberKey, RoomEventKind, SubscriptionNumber, TrackNumber};
 
 /// How much of a track a subscriber gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,33 +109,8 @@ pub enum Output {
         /// The packet with this member's handle.
         payload: Bytes,
     },
-    /// Something happened that the outside may want to know (web-hooks, metrics).
-    Event(RoomEvent),
+    /// Something happened that the outside may want to know.
+    Event(RoomEventKind),
     /// The room is over; everyone was told. Nothing follows.
     Closed,
-}
-
-/// What web-hooks and metrics are made of (wire brief 6.4).
-#[derive(Debug, Clone)]
-pub enum RoomEvent {
-    /// A member became active.
-    ParticipantJoined(Box<proto::ParticipantInfo>),
-    /// An active member left.
-    ParticipantLeft(Box<proto::ParticipantInfo>),
-    /// A member left that never became active.
-    ConnectionAborted(Box<proto::ParticipantInfo>),
-    /// A track became visible.
-    TrackPublished {
-        /// Whose.
-        participant: Box<proto::ParticipantInfo>,
-        /// Which.
-        track: Box<proto::TrackInfo>,
-    },
-    /// A visible track ended.
-    TrackUnpublished {
-        /// Whose.
-        participant: Box<proto::ParticipantInfo>,
-        /// Which.
-        track: Box<proto::TrackInfo>,
-    },
 }

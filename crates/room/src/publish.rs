@@ -8,14 +8,13 @@ use proto::signal_response::Message;
 
 use crate::agenda::Duty;
 use crate::dynacast::Demand;
-use crate::member::Voice;
+use crate::pending::Urgency;
 use crate::permission::may_publish;
 use crate::room::Room;
 use crate::score::Scorer;
-use crate::track::Track;
+use crate::track::{Track, Voice};
 use crate::track_request::{add_codecs, kind_of, track_info, without_repeats};
-use crate::updates::Urgency;
-use crate::{MemberKey, Negotiated, Notice, RoomEvent, TrackNumber};
+use crate::{MemberKey, Negotiated, Notice, RoomEventKind, TrackNumber};
 
 impl Room {
     pub(crate) fn on_add_track(&mut self, now: Instant, key: MemberKey, request: proto::AddTrackRequest) {
@@ -171,8 +170,11 @@ impl Room {
             self.room_changed(now);
         }
         if first {
-            self.track_event(negotiated.track, |participant, track| RoomEvent::TrackPublished { participant, track });
-            self.settle_demand(now, negotiated.track);
+            self.track_event(negotiated.track, |participant, track| RoomEventKind::TrackPublished {
+                participant,
+                track,
+            });
+            self.reconcile_demand(now, negotiated.track);
         } else {
             self.offer_codec(now, negotiated.track, codec);
         }
@@ -222,7 +224,7 @@ impl Room {
         if let Some(info) = self.member_info(key) {
             self.end_track(number, &info);
         }
-        self.refresh_voice(key);
+        self.reconcile_voice(key);
     }
 
     /// Ends a track that its publisher no longer lists.
@@ -248,14 +250,14 @@ impl Room {
         }
         if track.visible {
             let (participant, track) = (Box::new(publisher.clone()), Box::new(track.info));
-            self.event(RoomEvent::TrackUnpublished { participant, track });
+            self.event(RoomEventKind::TrackUnpublished { participant, track });
         }
     }
 
     fn track_event(
         &mut self,
         number: TrackNumber,
-        event: fn(Box<proto::ParticipantInfo>, Box<proto::TrackInfo>) -> RoomEvent,
+        event: fn(Box<proto::ParticipantInfo>, Box<proto::TrackInfo>) -> RoomEventKind,
     ) {
         let Some(track) = self.tracks.get(&number) else { return };
         if let Some(participant) = self.member_info(track.publisher) {

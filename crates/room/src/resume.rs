@@ -1,6 +1,5 @@
 //! A member without a socket, and its return (wire brief 2.10).
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
@@ -16,36 +15,20 @@ const HEARS_OF_DEPARTED: i32 = 9;
 /// A dead socket is noticed late: departures that long before it count as unheard.
 const UNNOTICED: Duration = Duration::from_secs(30);
 
-/// Departures remembered.
-const DEPARTURES_MAX: usize = 2048;
-
 /// Messages kept for a member without a socket. One that missed more must join anew.
 const OWED_MAX: usize = 1024;
 
-/// Who left lately.
-#[derive(Debug, Default)]
-pub(crate) struct Departures {
-    recent: VecDeque<(Instant, proto::ParticipantInfo)>,
-}
-
-impl Departures {
-    pub(crate) fn record(&mut self, now: Instant, info: proto::ParticipantInfo) {
-        if self.recent.len() >= DEPARTURES_MAX {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((now, info));
-    }
-
-    fn since(&self, from: Instant) -> impl Iterator<Item = &proto::ParticipantInfo> {
-        self.recent.iter().filter(move |(at, _)| *at >= from).map(|(_, info)| info)
-    }
-}
-
 impl Member {
-    /// Keeps a message until there is a socket.
+    /// Keeps a message until there is a socket. Whoever is owed too much has missed it all.
     pub(crate) fn owe(&mut self, message: Message) {
+        if self.missed {
+            return;
+        }
         if self.owed.len() < OWED_MAX {
             self.owed.push(message);
+        } else {
+            self.owed = Vec::new();
+            self.missed = true;
         }
     }
 }
@@ -59,9 +42,14 @@ impl Room {
     }
 
     /// The member has a socket again, and `ReconnectResponse` was sent on it: brings it up to date. Rust clients drop
-    /// every participant that the update does not list, so it lists all.
+    /// every participant that the update does not list, so it lists all. One that missed more than was kept for it
+    /// would go on with a hole in what it knows: it is told to join anew.
     pub(crate) fn on_resumed(&mut self, now: Instant, key: MemberKey) {
         let Some(member) = self.members.get_mut(&key) else { return };
+        if member.missed {
+            let (reason, action) = (proto::DisconnectReason::StateMismatch, proto::leave_request::Action::Reconnect);
+            return self.expel(now, key, reason, action, false);
+        }
         let away_since = member.detached_since.take().unwrap_or(now);
         let owed = std::mem::take(&mut member.owed);
         let protocol = member.protocol();

@@ -7,17 +7,17 @@ use livekit_protocol as proto;
 use proto::signal_response::Message;
 
 use crate::agenda::{Agenda, Duty};
-use crate::data::RecentNonces;
-use crate::data_tracks::{DataTrack, DataTrackNumber};
+use crate::data_track::{DataTrack, DataTrackNumber};
+use crate::departures::Departures;
 use crate::ledger::{JOINS, Ledger, OverLimit};
 use crate::member::Member;
-use crate::resume::Departures;
+use crate::nonces::RecentNonces;
+use crate::pending::{PendingUpdates, Urgency};
 use crate::sid::SidSource;
 use crate::track::{Subscription, Track};
-use crate::updates::{PendingUpdates, Urgency};
 use crate::{
-    AdminError, AdminReply, AdminRequest, MemberKey, Notice, Output, Request, RoomEvent, Settings, SubscriptionNumber,
-    TrackNumber,
+    AdminError, AdminReply, AdminRequest, MemberKey, Notice, Output, Request, RoomEventKind, Settings,
+    SubscriptionNumber, TrackNumber,
 };
 
 /// One room.
@@ -177,6 +177,17 @@ impl Room {
         self.members.get(&member).map(|member| member.sid.as_str())
     }
 
+    /// The identity of a member.
+    pub fn identity_of(&self, member: MemberKey) -> Option<&str> {
+        self.members.get(&member).map(|member| member.identity.as_str())
+    }
+
+    /// The time in milliseconds since the Unix epoch, counted on from the room's start: it never jumps.
+    pub fn unix_ms(&self, now: Instant) -> i64 {
+        let since = now.saturating_duration_since(self.start).as_millis();
+        self.start_wall_ms.saturating_add(i64::try_from(since).unwrap_or(i64::MAX))
+    }
+
     /// Sequence of the last reliable packet accepted from a member, for `ReconnectResponse`; 0 = none.
     pub fn last_reliable_sequence(&self, member: MemberKey) -> u32 {
         self.members.get(&member).map_or(0, |member| member.last_reliable)
@@ -289,7 +300,7 @@ impl Room {
                 Duty::JoinDeadline(member) => self.on_join_deadline(now, member),
                 Duty::Wishes(member) => self.on_wishes_due(now, member),
                 Duty::SimulatedSpeech(member) => self.on_simulated_speech_end(member),
-                Duty::Dynacast(track) => self.settle_demand(now, track),
+                Duty::Dynacast(track) => self.reconcile_demand(now, track),
                 Duty::Announce(member) => self.announce(now, member, Urgency::NowWithSelf),
                 Duty::Updates => self.flush_updates(now),
                 Duty::RoomUpdate => self.send_room_update(now),
@@ -304,16 +315,10 @@ impl Room {
         member.info(&self.tracks, &self.data_tracks)
     }
 
-    /// Milliseconds since the Unix epoch.
-    pub(crate) fn wall_ms(&self, now: Instant) -> i64 {
-        let since = now.saturating_duration_since(self.start).as_millis();
-        self.start_wall_ms.saturating_add(i64::try_from(since).unwrap_or(i64::MAX))
-    }
-
     /// A version above all earlier ones.
     pub(crate) fn next_version(&mut self, now: Instant) -> proto::TimedVersion {
         self.ticks = self.ticks.wrapping_add(1);
-        proto::TimedVersion { unix_micro: self.wall_ms(now).saturating_mul(1000), ticks: self.ticks }
+        proto::TimedVersion { unix_micro: self.unix_ms(now).saturating_mul(1000), ticks: self.ticks }
     }
 
     /// Everyone who has a socket.
@@ -378,7 +383,7 @@ impl Room {
         self.send(to, Message::RequestResponse(response));
     }
 
-    pub(crate) fn event(&mut self, event: RoomEvent) {
+    pub(crate) fn event(&mut self, event: RoomEventKind) {
         self.outputs.push_back(Output::Event(event));
     }
 }

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use livekit_protocol::VideoQuality;
+use livekit_protocol::{RoomConfiguration, VideoQuality};
+
+use crate::SettingsError;
+use crate::error::BadText;
 
 /// Settings of one room. They do not change while it lives, except for the metadata, which the room then owns.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,9 +57,42 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+impl Settings {
+    /// The settings of a room called `name`: these, with what whoever makes the room asks for on top. The one place
+    /// where somebody's wishes become a room; nothing over a limit gets past it.
+    ///
+    /// # Errors
+    /// See [`SettingsError`].
+    pub fn of_room(&self, name: &str, config: Option<&RoomConfiguration>) -> Result<Self, SettingsError> {
+        if name.is_empty() {
+            return Err(SettingsError::NameEmpty);
+        }
+        BadText::check_name("room name", name, self.limits.room_name_bytes)?;
+        let mut settings = Self { name: name.to_owned(), ..self.clone() };
+        let Some(config) = config else { return Ok(settings) };
+        BadText::check("metadata", config.metadata.len(), self.limits.metadata_bytes)?;
+        if config.empty_timeout > 0 {
+            settings.empty_timeout = Duration::from_secs(config.empty_timeout.into());
+        }
+        if config.departure_timeout > 0 {
+            settings.departure_timeout = Duration::from_secs(config.departure_timeout.into());
+        }
+        if config.max_participants > 0 {
+            settings.max_participants = config.max_participants;
+        }
+        if !config.metadata.is_empty() {
+            settings.metadata.clone_from(&config.metadata);
+        }
+        settings.sync_streams |= config.sync_streams;
+        Ok(settings)
+    }
+}
+
 /// Limits of one room and its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// Name of the room, bytes.
+    pub room_name_bytes: usize,
     /// Room and participant metadata, bytes.
     pub metadata_bytes: usize,
     /// Keys and values of a participant's attributes together, bytes.
@@ -90,6 +126,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            room_name_bytes: 256,
             metadata_bytes: 512 * 1024,
             attributes_bytes: 64 * 1024,
             name_bytes: 256,
@@ -98,7 +135,7 @@ impl Default for Limits {
             queued_tracks_per_cid: 3,
             tracks: 200,
             track_text_bytes: 1024,
-            data_tracks: 200,
+            data_tracks: 256,
             data_track_name_bytes: 256,
             data_track_encoding_bytes: 32,
             wishes: 20_000,

@@ -7,8 +7,9 @@ use livekit_protocol as proto;
 use proto::signal_response::Message;
 
 use crate::agenda::Duty;
-use crate::member::{Member, Voice};
+use crate::member::Member;
 use crate::room::Room;
+use crate::track::Voice;
 use crate::{MemberKey, TrackNumber};
 
 /// Level of a pretended voice (wire brief 2.10).
@@ -35,7 +36,7 @@ impl Room {
         // A level that is no number ends Rust clients (row 34 of wire brief 9).
         let level = if level.is_finite() { level.clamp(0.0, 1.0) } else { 0.0 };
         track.voice = if active { Voice { level, active } } else { SILENT };
-        self.refresh_voice(key);
+        self.reconcile_voice(key);
     }
 
     /// A track fell silent without its last word.
@@ -43,12 +44,12 @@ impl Room {
         if let Some(track) = self.tracks.get_mut(&number) {
             track.voice = SILENT;
             let publisher = track.publisher;
-            self.refresh_voice(publisher);
+            self.reconcile_voice(publisher);
         }
     }
 
     /// Tells listeners of a member's voice if it changed. The loudest of its tracks counts.
-    pub(crate) fn refresh_voice(&mut self, key: MemberKey) {
+    pub(crate) fn reconcile_voice(&mut self, key: MemberKey) {
         let Some(member) = self.members.get(&key) else { return };
         let tracks = member.tracks.iter().filter_map(|number| self.tracks.get(number));
         let mut voice = tracks.map(|track| track.voice).fold(SILENT, |loudest, voice| {
@@ -150,7 +151,7 @@ impl Room {
         if let Some(member) = self.members.get_mut(&key) {
             member.simulates_speech = false;
             self.tell_everyone_voice(key, SILENT);
-            self.refresh_voice(key);
+            self.reconcile_voice(key);
         }
     }
 

@@ -97,7 +97,7 @@ impl Room {
         match (due, entry.subscribers.get(&key).copied()) {
             (Due::Yes, None) => {
                 self.subscribe(key, track, 0);
-                self.settle_demand(now, track);
+                self.reconcile_demand(now, track);
             }
             (Due::No | Due::Denied, Some(subscription)) => self.unsubscribe(now, subscription),
             _ => {}
@@ -200,7 +200,7 @@ impl Room {
             track.subscribers.remove(&subscription.subscriber);
             track.demand.shift(subscription.codec, subscription.wanted, None);
         }
-        self.settle_demand(now, subscription.track);
+        self.reconcile_demand(now, subscription.track);
     }
 
     pub(crate) fn on_subscription(&mut self, now: Instant, key: MemberKey, update: &proto::UpdateSubscription) {
@@ -290,7 +290,7 @@ impl Room {
             subscription.settings = settings;
         }
         self.retarget(number);
-        self.settle_demand(now, track);
+        self.reconcile_demand(now, track);
     }
 
     /// The sizes of a track changed: everyone's choice of layer may, too.
@@ -299,7 +299,7 @@ impl Room {
         for subscription in entry.subscribers.values().copied().collect::<Vec<_>>() {
             self.retarget(subscription);
         }
-        self.settle_demand(now, track);
+        self.reconcile_demand(now, track);
     }
 
     fn retarget(&mut self, number: SubscriptionNumber) {

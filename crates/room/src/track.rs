@@ -5,10 +5,17 @@ use std::collections::BTreeMap;
 use livekit_protocol as proto;
 
 use crate::dynacast::Demand;
-use crate::member::Voice;
 use crate::score::Scorer;
 use crate::target::TrackSettings;
 use crate::{MemberKey, SubscriptionNumber, Target, TrackNumber};
+
+/// How loud somebody speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(crate) struct Voice {
+    /// 0.0 to 1.0, 0.0 when not active.
+    pub(crate) level: f32,
+    pub(crate) active: bool,
+}
 
 /// One track.
 #[derive(Debug)]

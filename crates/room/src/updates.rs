@@ -4,7 +4,6 @@
 //! follows waits for the interval. Departures have a shorter interval of their own, because pending calls to a member
 //! fail only when it is seen to be gone.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use livekit_protocol as proto;
@@ -15,60 +14,11 @@ use crate::MemberKey;
 use crate::agenda::Duty;
 use crate::ledger::{UPDATE_BYTES, UPDATES};
 use crate::member::Member;
+use crate::pending::{Departed, Urgency};
 use crate::room::Room;
 
 /// Clients from this protocol version on know that a new session of an identity ends the old one (wire brief 1.8).
 const KNOWS_IDENTITY_REJOIN: i32 = 12;
-
-/// How soon others must hear of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Urgency {
-    /// Now, and the member itself does not need to.
-    Now,
-    /// Now, and the member itself too.
-    NowWithSelf,
-    /// With the next batch, unless the member publishes.
-    Batch,
-}
-
-/// What waits to be announced.
-#[derive(Debug)]
-pub(crate) struct PendingUpdates {
-    changed: BTreeSet<MemberKey>,
-    departed: Vec<Departed>,
-    /// End of the interval in which `burst` messages were spent.
-    interval_end: Instant,
-    burst: usize,
-    departures_not_before: Instant,
-}
-
-/// The end of a session that others must hear of.
-#[derive(Debug)]
-struct Departed {
-    info: proto::ParticipantInfo,
-    /// A new session of the identity is announced after it: only clients that do not know identities need to hear of both.
-    replaced: bool,
-}
-
-impl PendingUpdates {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { changed: BTreeSet::new(), departed: Vec::new(), interval_end: now, burst: 0, departures_not_before: now }
-    }
-
-    pub(crate) fn forget(&mut self, member: MemberKey) {
-        self.changed.remove(&member);
-    }
-
-    fn nobody_follows(&mut self, identity: &str) {
-        for departed in self.departed.iter_mut().filter(|departed| departed.info.identity == identity) {
-            departed.replaced = false;
-        }
-    }
-
-    fn take_departed(&mut self, identity: &str) -> Vec<Departed> {
-        self.departed.extract_if(.., |departed| departed.info.identity == identity).collect()
-    }
-}
 
 impl Room {
     /// Announces a member's new state.

@@ -96,6 +96,7 @@ fn settings(config: &Config, api: axum::Router) -> Settings {
 
 fn limits(config: &Config) -> Limits {
     Limits {
+        room_name_bytes: config.limits.room_name_bytes,
         identity_bytes: config.limits.identity_bytes,
         name_bytes: config.limits.name_bytes,
         metadata_bytes: config.limits.metadata_bytes,

@@ -38,6 +38,14 @@ pub(crate) struct Call<'a> {
     pub(crate) address: IpAddr,
 }
 
+/// A call that was let in.
+pub(crate) struct Admission {
+    /// What the room is asked.
+    pub(crate) request: JoinRequest,
+    /// Signs the tokens that the client reconnects with.
+    pub(crate) issuer: Issuer,
+}
+
 /// Checks a call. Only the room itself is not asked yet.
 ///
 /// # Errors
@@ -47,7 +55,7 @@ pub(crate) fn admit(
     keys: &Arc<Keys>,
     settings: &Settings,
     now: SystemTime,
-) -> Result<JoinRequest, Refusal> {
+) -> Result<Admission, Refusal> {
     let mut claims = keys.verify(token(call)?, now)?;
     if !claims.video.room_join {
         return Err(Refusal::PermissionDenied);
@@ -62,7 +70,7 @@ pub(crate) fn admit(
     client::complete(&mut asked.client, call.user_agent, call.address);
 
     let joiner = joiner(&claims, &asked);
-    Ok(JoinRequest {
+    let request = JoinRequest {
         room: RoomName::of_default_app(claims.video.room.clone()),
         create: claims.video.room_create,
         room_config,
@@ -75,8 +83,8 @@ pub(crate) fn admit(
         add_tracks: asked.add_tracks,
         publisher_offer: asked.publisher_offer,
         sync_state: asked.sync_state,
-        issuer: Arc::new(Issuer { keys: keys.clone(), claims }),
-    })
+    };
+    Ok(Admission { request, issuer: Issuer { keys: keys.clone(), claims } })
 }
 
 /// The header wins over the query (wire brief 1.2).

@@ -5,20 +5,24 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use livekit_protocol as proto;
-use tutti_cluster::TokenIssuer;
 use tutti_token::{Claims, Keys, Permission, Source};
 
 /// Shortest life of such a token.
 const TTL_MIN: Duration = Duration::from_secs(600);
 
 /// Signs with the key that signed the first token.
-pub(super) struct Issuer {
+pub(crate) struct Issuer {
     pub(super) keys: Arc<Keys>,
     /// Of the first token.
     pub(super) claims: Claims,
 }
 
 impl Issuer {
+    /// A token for the participant as it is now; `None` if none can be made (the key is gone).
+    pub(crate) fn refresh(&self, participant: &proto::ParticipantInfo) -> Option<String> {
+        self.refresh_at(participant, SystemTime::now())
+    }
+
     fn refresh_at(&self, participant: &proto::ParticipantInfo, now: SystemTime) -> Option<String> {
         let mut claims = Claims {
             sub: participant.identity.clone(),
@@ -35,12 +39,6 @@ impl Issuer {
         let now_s = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let remaining = Duration::from_secs(expiry).saturating_sub(now_s);
         self.keys.sign(&self.claims.iss, &claims, now, remaining.max(TTL_MIN)).ok()
-    }
-}
-
-impl TokenIssuer for Issuer {
-    fn refresh(&self, participant: &proto::ParticipantInfo) -> Option<String> {
-        self.refresh_at(participant, SystemTime::now())
     }
 }
 

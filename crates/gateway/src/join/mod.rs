@@ -16,5 +16,6 @@ mod issuer;
 mod refusal;
 mod wrapped;
 
-pub(crate) use admission::{Call, Version, admit};
+pub(crate) use admission::{Admission, Call, Version, admit};
+pub(crate) use issuer::Issuer;
 pub(crate) use refusal::Refusal;

@@ -75,12 +75,17 @@ impl Refusal {
             | Self::RoomConfig
             | Self::PermissionDenied => StatusCode::UNAUTHORIZED,
             // No client tries again by itself on this one, and all show the sentence.
-            Self::Node(JoinError::RoomFull) => StatusCode::FORBIDDEN,
+            Self::Node(JoinError::Refused(tutti_room::JoinError::Full { .. })) => StatusCode::FORBIDDEN,
             Self::Node(JoinError::RoomNotFound) => StatusCode::NOT_FOUND,
-            Self::Node(JoinError::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Node(JoinError::TooOften) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Node(JoinError::Unavailable | JoinError::Refused(tutti_room::JoinError::Closed)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Node(JoinError::Refused(tutti_room::JoinError::TooOften)) => StatusCode::TOO_MANY_REQUESTS,
             Self::Node(JoinError::RoomFailed) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Node(JoinError::Invalid(_))
+            Self::Node(
+                JoinError::Settings(_)
+                | JoinError::Refused(tutti_room::JoinError::IdentityEmpty | tutti_room::JoinError::Text(_)),
+            )
             | Self::IdentityEmpty
             | Self::IdentityTooLong(_)
             | Self::RoomEmpty

@@ -47,6 +47,8 @@ impl Collector for NodeCollector {
         counter(&mut encoder, "room_panics", "Rooms that ended by a fault of the server", counts.room_panics)?;
         let help = "Reports of shards that a room was too busy to take";
         counter(&mut encoder, "media_events_dropped", help, counts.media_events_dropped)?;
+        let help = "Reports of shards that must not be lost and that a room was too busy to take; it was abandoned";
+        counter(&mut encoder, "media_events_overrun", help, counts.media_events_overrun)?;
         let help = "Signalling sockets closed because the client did not read";
         counter(&mut encoder, "slow_sockets", help, counts.slow_sockets)?;
         let help = "Descriptions and tracks of clients that could not be used";

@@ -27,6 +27,7 @@ use tutti_signal::Frame;
 pub(crate) use encoding::Encoding;
 pub(crate) use open::OpenSockets;
 
+use crate::join::Issuer;
 use crate::metrics::Metrics;
 
 /// Largest message of a client, bytes.
@@ -95,16 +96,20 @@ impl End {
     }
 }
 
+/// A joined client.
+pub(crate) struct Client {
+    pub(crate) attached: Attached,
+    /// Signs the tokens that it reconnects with.
+    pub(crate) issuer: Issuer,
+    pub(crate) room: RoomName,
+    pub(crate) identity: String,
+}
+
 /// Runs a socket until it ends. Whoever it belongs to is not thereby gone: the session decides that.
-#[tracing::instrument(name = "socket", skip_all, fields(room = %room, participant = %identity))]
-pub(crate) async fn run(
-    mut socket: WebSocket,
-    attached: Attached,
-    room: RoomName,
-    identity: String,
-    metrics: &Metrics,
-) {
-    let end = pump(&mut socket, attached, metrics).await;
+#[tracing::instrument(name = "socket", skip_all, fields(room = %client.room, participant = %client.identity))]
+pub(crate) async fn run(mut socket: WebSocket, client: Client, metrics: &Metrics) {
+    let Client { attached, issuer, .. } = client;
+    let end = pump(&mut socket, attached, &issuer, metrics).await;
     metrics.closed(end.name());
     tracing::info!(reason = end.name(), "socket closed");
     if let Some((code, reason)) = end.close_frame() {
@@ -119,7 +124,7 @@ pub(crate) async fn run(
 }
 
 /// Moves messages both ways. Dropping `attached` at the end tells the room that the socket is gone.
-async fn pump(socket: &mut WebSocket, attached: Attached, metrics: &Metrics) -> End {
+async fn pump(socket: &mut WebSocket, attached: Attached, issuer: &Issuer, metrics: &Metrics) -> End {
     let Attached { requests, mut responses } = attached;
     let mut encoding = Encoding::default();
     let mut allowance = Allowance::default();
@@ -130,7 +135,7 @@ async fn pump(socket: &mut WebSocket, attached: Attached, metrics: &Metrics) -> 
         tokio::select! {
             outgoing = responses.recv() => {
                 let Some(outgoing) = outgoing else { return End::Detached };
-                let written = write(socket, outgoing, &mut responses, encoding, metrics);
+                let written = write(socket, outgoing, &mut responses, encoding, issuer, metrics);
                 match timeout(WRITE_TIMEOUT, written).await {
                     Ok(Ok(())) => {}
                     Ok(Err(end)) => return end,
@@ -187,6 +192,7 @@ async fn write(
     first: Outgoing,
     responses: &mut mpsc::Receiver<Outgoing>,
     encoding: Encoding,
+    issuer: &Issuer,
     metrics: &Metrics,
 ) -> Result<(), End> {
     let mut next = Some(first);
@@ -198,6 +204,15 @@ async fn write(
                 note(&frame, metrics);
                 socket.feed(encoding.write(&frame)).await.map_err(|_| End::Broken)?;
                 written += 1;
+            }
+            Outgoing::RefreshToken(participant) => {
+                // Without its key the client keeps the token it has.
+                if let Some(token) = issuer.refresh(&participant) {
+                    let frame = Frame::new(Response::RefreshToken(token));
+                    note(&frame, metrics);
+                    socket.feed(encoding.write(&frame)).await.map_err(|_| End::Broken)?;
+                    written += 1;
+                }
             }
             Outgoing::Close => {
                 last = true;

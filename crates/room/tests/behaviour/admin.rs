@@ -47,7 +47,7 @@ fn texts() {
     );
     assert_eq!(stage.updates(bea), [*info]);
     let long = proto::UpdateParticipantRequest { identity: "ada".into(), name: "x".repeat(257), ..Default::default() };
-    assert!(matches!(stage.admin(AdminRequest::UpdateParticipant(Box::new(long))), Err(AdminError::TooLong(_))));
+    assert!(matches!(stage.admin(AdminRequest::UpdateParticipant(Box::new(long))), Err(AdminError::Text(_))));
     assert!(matches!(stage.admin(set("nobody", rights())), Err(AdminError::NoSuchMember { .. })));
 }
 

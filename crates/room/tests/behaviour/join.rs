@@ -2,7 +2,7 @@
 
 use livekit_protocol as proto;
 use proto::participant_info::{Kind, State};
-use tutti_room::{JoinError, RoomEvent, TooLong};
+use tutti_room::{BadText, JoinError, RoomEventKind};
 
 use crate::stage::{Stage, WALL_MS, joiner, secs};
 
@@ -53,7 +53,7 @@ fn others_see_joined_then_active() {
     let active: Vec<_> = stage.updates(ada).into_iter().filter(|info| info.identity == "bea").collect();
     assert_eq!(active.last().map(|info| info.state()), Some(State::Active));
     assert!(active.iter().all(|info| info.version > seen[0].version));
-    assert!(matches!(&stage.events[..], [RoomEvent::ParticipantJoined(info)] if info.identity == "bea"));
+    assert!(matches!(&stage.events[..], [RoomEventKind::ParticipantJoined(info)] if info.identity == "bea"));
     // A second report changes nothing.
     stage.clear();
     stage.handle(bea, tutti_room::Request::Active);
@@ -82,7 +82,8 @@ fn refusals_change_nothing() {
         settings.limits.attributes_bytes = 8;
     });
     let long = "x".repeat(257);
-    let too_long = |what, bytes_max| Err(JoinError::TooLong(TooLong { what, bytes_max }));
+    let too_long = |what, bytes_max| Err(JoinError::Text(BadText::TooLong { what, bytes_max }));
+    let control = |what| Err(JoinError::Text(BadText::ControlCharacter { what }));
     let attributes = [("1234".to_owned(), "12345".to_owned())].into();
     let cases = [
         (joiner(""), Err(JoinError::IdentityEmpty)),
@@ -90,6 +91,9 @@ fn refusals_change_nothing() {
         (tutti_room::Joiner { name: long, ..joiner("a") }, too_long("name", 256)),
         (tutti_room::Joiner { metadata: "123456789".into(), ..joiner("a") }, too_long("metadata", 8)),
         (tutti_room::Joiner { attributes, ..joiner("a") }, too_long("attributes", 8)),
+        (joiner("a\nb"), control("identity")),
+        (joiner("a\u{9b}31m"), control("identity")),
+        (tutti_room::Joiner { name: "A\tB".into(), ..joiner("a") }, control("name")),
     ];
     for (joiner, refused) in cases {
         assert_eq!(stage.try_join(joiner), refused);

@@ -3,7 +3,7 @@
 use livekit_protocol as proto;
 use proto::DisconnectReason;
 use proto::participant_info::State;
-use tutti_room::{AdminRequest, Notice, Request, RoomEvent};
+use tutti_room::{AdminRequest, Notice, Request, RoomEventKind};
 
 use crate::stage::{Stage, millis, secs};
 
@@ -26,8 +26,8 @@ fn publishers_departure_is_seen_at_once() {
     assert!(matches!(told.get(1), Some(Notice::Unsubscribe(gone)) if *gone == subscription));
     let kinds: Vec<_> = stage.events.iter().map(std::mem::discriminant).collect();
     assert_eq!(kinds.len(), 2);
-    assert!(matches!(&stage.events[0], RoomEvent::TrackUnpublished { track, .. } if track.sid == camera.sid));
-    assert!(matches!(&stage.events[1], RoomEvent::ParticipantLeft(info) if info.sid == sid));
+    assert!(matches!(&stage.events[0], RoomEventKind::TrackUnpublished { track, .. } if track.sid == camera.sid));
+    assert!(matches!(&stage.events[1], RoomEventKind::ParticipantLeft(info) if info.sid == sid));
     assert_eq!(stage.room.find("ada"), None);
     let census = stage.room.census();
     assert_eq!((census.members, census.tracks, census.subscriptions), (1, 0, 0));
@@ -57,7 +57,7 @@ fn never_active_is_an_aborted_connection() {
     let mut stage = Stage::new();
     let ada = stage.join("ada");
     stage.handle(ada, Request::Leave(DisconnectReason::SignalClose));
-    assert!(matches!(&stage.events[..], [RoomEvent::ConnectionAborted(info)] if info.identity == "ada"));
+    assert!(matches!(&stage.events[..], [RoomEventKind::ConnectionAborted(info)] if info.identity == "ada"));
 }
 
 #[test]

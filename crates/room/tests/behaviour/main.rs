@@ -11,6 +11,7 @@ mod leave;
 mod lifetime;
 mod mute;
 mod permission;
+mod promises;
 mod publish;
 mod quality;
 mod random;

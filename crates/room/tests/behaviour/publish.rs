@@ -4,7 +4,7 @@ use livekit_protocol as proto;
 use proto::TrackSource::{self, Camera, Microphone, ScreenShare};
 use proto::request_response::Reason;
 use proto::signal_response::Message;
-use tutti_room::{Notice, Request, RoomEvent};
+use tutti_room::{Notice, Request, RoomEventKind};
 
 use crate::stage::Stage;
 
@@ -50,7 +50,7 @@ fn accepted_then_negotiated_then_visible() {
         })
         .collect();
     assert_eq!(kinds, ["update", "subscribe", "quality"]);
-    assert!(matches!(&stage.events[..], [RoomEvent::TrackPublished { participant, track }]
+    assert!(matches!(&stage.events[..], [RoomEventKind::TrackPublished { participant, track }]
         if participant.identity == "ada" && track.sid == tracks[0].sid));
     assert_eq!(stage.room.info().num_publishers, 1);
 
@@ -149,7 +149,7 @@ fn unpublishing_ends_everything_of_the_track() {
         matches!(told.as_slice(), [Notice::Send(_), Notice::Unsubscribe(gone)] if *gone == subscription),
         "{told:?}"
     );
-    assert!(matches!(&stage.events[..], [RoomEvent::TrackUnpublished { participant, track }]
+    assert!(matches!(&stage.events[..], [RoomEventKind::TrackUnpublished { participant, track }]
         if track.sid == camera.sid && participant.tracks.len() == 1 && participant.tracks[0].sid == microphone.sid));
     // A pending track ends silently.
     let request = stage.track_request(ScreenShare);

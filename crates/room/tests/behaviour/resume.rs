@@ -61,6 +61,40 @@ fn everything_is_told_in_order() {
 }
 
 #[test]
+fn who_missed_more_than_was_kept_joins_anew() {
+    for (missed, whole) in [(1024, true), (1025, false)] {
+        let mut stage = Stage::with(|settings| settings.remote_unmute = true);
+        let (ada, bea) = (stage.enter("ada"), stage.enter("bea"));
+        let camera = stage.publish(ada, Camera);
+        stage.handle(ada, Request::Detached);
+        for number in 0..missed {
+            let track_sid = camera.sid.clone();
+            let mute = AdminRequest::MuteTrack { identity: "ada".into(), track_sid, muted: number % 2 == 0 };
+            stage.admin(mute).unwrap();
+        }
+        stage.clear();
+        stage.handle(ada, Request::Resumed);
+        let told = stage.take(ada);
+        let owed = told
+            .iter()
+            .filter(|notice| matches!(notice, Notice::Send(message) if matches!(**message, Message::Mute(_))));
+        let (owed, gone) = (owed.count(), stage.room.member_info(ada).is_none());
+        if whole {
+            assert_eq!((owed, gone), (1024, false));
+            continue;
+        }
+        assert_eq!((owed, gone), (0, true), "no hole in what it knows");
+        let (reason, action) = (proto::DisconnectReason::StateMismatch, proto::leave_request::Action::Reconnect);
+        assert!(
+            matches!(told.as_slice(), [Notice::Leave { reason: r, action: a }] if *r == reason && *a == action),
+            "{told:?}"
+        );
+        let seen = stage.updates(bea);
+        assert_eq!(seen.last().map(|info| info.state()), Some(State::Disconnected));
+    }
+}
+
+#[test]
 fn old_clients_are_not_told_of_departures() {
     let mut stage = Stage::new();
     let ada = stage.enter_as("ada", |joiner| joiner.client.protocol = 8);

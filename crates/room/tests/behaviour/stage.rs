@@ -10,7 +10,7 @@ use proto::signal_response::Message;
 use proto::{TrackSource, TrackType};
 use tutti_room::{
     AdminError, AdminReply, AdminRequest, Delivery, JoinError, Joiner, MemberKey, Negotiated, Notice, Output, Request,
-    Room, RoomEvent, Settings, Subscribe, TrackNumber,
+    Room, RoomEventKind, Settings, Subscribe, TrackNumber,
 };
 
 use crate::strict;
@@ -75,7 +75,7 @@ pub(crate) struct Stage {
     pub(crate) room: Room,
     pub(crate) now: Instant,
     inbox: BTreeMap<MemberKey, Vec<Rc<Notice>>>,
-    pub(crate) events: Vec<RoomEvent>,
+    pub(crate) events: Vec<RoomEventKind>,
     pub(crate) data: Vec<(Vec<MemberKey>, Delivery, Bytes)>,
     pub(crate) packets: Vec<(MemberKey, Bytes)>,
     pub(crate) closed: bool,

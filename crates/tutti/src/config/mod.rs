@@ -192,7 +192,7 @@ impl Default for Limits {
     fn default() -> Self {
         let limits = tutti_room::Limits::default();
         Self {
-            room_name_bytes: 256,
+            room_name_bytes: limits.room_name_bytes,
             identity_bytes: limits.identity_bytes,
             name_bytes: limits.name_bytes,
             metadata_bytes: limits.metadata_bytes,

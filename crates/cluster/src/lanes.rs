@@ -1,0 +1,114 @@
+//! The two ways to a room.
+//!
+//! * **Work** is what clients and back ends want, and what shards report again soon: levels, quality, lossy messages. A
+//!   client waits for a place; a report that finds none is dropped and counted.
+//! * **State** is what must not be lost, or the room is wrong from then on: what becomes of transports and channels, and
+//!   reliable messages. A shard never waits for a room. What transports have to say is little, and reliable messages are
+//!   bounded by their senders; a room that lets [`STATE_QUEUE`] of them pile up all the same cannot be right any more:
+//!   it is overrun, and is abandoned instead of going on with a hole.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{mpsc, oneshot};
+use tutti_media::MediaEvent;
+
+use crate::attached::Attached;
+use crate::input::{Answer, Refusal, RoomInput};
+
+/// Inputs that may wait for one room.
+pub(crate) const WORK_QUEUE: usize = 16 * 1024;
+/// Reports of shards that may wait for one room without being lost.
+pub(crate) const STATE_QUEUE: usize = 64 * 1024;
+
+/// An input and, where an answer is waited for, the way back.
+pub(crate) struct Post {
+    pub(crate) input: RoomInput,
+    pub(crate) way_back: WayBack,
+}
+
+/// Who waits for an answer. Dropped without one, it was not handled: another room may be asked.
+pub(crate) enum WayBack {
+    Nobody,
+    Join(oneshot::Sender<Result<Attached, Refusal>>),
+    Ask(oneshot::Sender<Answer>),
+}
+
+/// The senders' end.
+pub(crate) struct Lanes {
+    work: mpsc::Sender<Post>,
+    state: mpsc::Sender<MediaEvent>,
+    overrun: AtomicBool,
+}
+
+/// The room's end.
+pub(crate) struct Ends {
+    pub(crate) work: mpsc::Receiver<Post>,
+    pub(crate) state: mpsc::Receiver<MediaEvent>,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reported {
+    /// It waits for the room, or the room is gone and needs no report.
+    Taken,
+    /// It may be lost, and was.
+    Dropped,
+    /// It must not be lost, and the room does not keep up.
+    Overrun,
+}
+
+impl Lanes {
+    pub(crate) fn new(work_max: usize, state_max: usize) -> (Self, Ends) {
+        let (work, work_end) = mpsc::channel(work_max);
+        let (state, state_end) = mpsc::channel(state_max);
+        let lanes = Self { work, state, overrun: AtomicBool::new(false) };
+        (lanes, Ends { work: work_end, state: state_end })
+    }
+
+    /// Hands an input over, waiting for a place. `false`: the room is over.
+    pub(crate) async fn post(&self, input: RoomInput, way_back: WayBack) -> bool {
+        self.work.send(Post { input, way_back }).await.is_ok()
+    }
+
+    /// Hands an input over if there is a place; else gives it back. `None` also if the room is over.
+    pub(crate) fn try_post(&self, input: RoomInput) -> Option<RoomInput> {
+        match self.work.try_send(Post { input, way_back: WayBack::Nobody }) {
+            Err(mpsc::error::TrySendError::Full(post)) => Some(post.input),
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => None,
+        }
+    }
+
+    /// Hands a shard's report over. Never waits.
+    pub(crate) fn report(&self, event: MediaEvent) -> Reported {
+        if event.may_be_lost() {
+            return match self.try_post(RoomInput::Media(event)) {
+                None => Reported::Taken,
+                Some(_) => Reported::Dropped,
+            };
+        }
+        match self.state.try_send(event) {
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.overrun.store(true, Ordering::Release);
+                Reported::Overrun
+            }
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Reported::Taken,
+        }
+    }
+
+    /// Something that must not be lost was.
+    pub(crate) fn is_overrun(&self) -> bool {
+        self.overrun.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.work.is_closed()
+    }
+
+    /// Waits until the room is over.
+    pub(crate) async fn closed(&self) {
+        self.work.closed().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;
