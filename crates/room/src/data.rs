@@ -125,10 +125,10 @@ impl Room {
             proto::data_packet::Kind::Lossy => Delivery::Lossy,
         };
         let identities: Vec<_> = request.destination_identities.iter().map(String::as_str).collect();
-        #[allow(deprecated, reason = "older server SDKs name sids")]
+        #[expect(deprecated, reason = "older server SDKs name sids")]
         let sids: Vec<_> = request.destination_sids.iter().map(String::as_str).collect();
         let to = self.receivers(None, &identities, &sids);
-        #[allow(deprecated, reason = "older clients read the inner fields")]
+        #[expect(deprecated, reason = "older clients read the inner fields")]
         let packet = proto::DataPacket {
             kind: request.kind,
             destination_identities: request.destination_identities.clone(),

@@ -108,7 +108,7 @@ impl Room {
         let (publisher, track_sid) = (track.publisher, track.info.sid.clone());
         if !track.is_audio() {
             let qualities = codecs.first().map(|codec| codec.qualities.clone()).unwrap_or_default();
-            #[allow(deprecated, reason = "older clients read the qualities of the first codec there")]
+            #[expect(deprecated, reason = "older clients read the qualities of the first codec there")]
             let update = proto::SubscribedQualityUpdate {
                 track_sid,
                 subscribed_qualities: qualities,

@@ -248,12 +248,12 @@ impl Member {
 }
 
 /// Whether somebody of this kind, with these rights, records.
-#[allow(deprecated, reason = "tokens still state it")]
+#[expect(deprecated, reason = "tokens still state it")]
 pub(crate) fn is_recorder(kind: Kind, permission: &proto::ParticipantPermission) -> bool {
     permission.recorder || kind == Kind::Egress
 }
 
-#[allow(deprecated, reason = "tokens still state it")]
+#[expect(deprecated, reason = "tokens still state it")]
 fn is_agent(kind: Kind, permission: &proto::ParticipantPermission) -> bool {
     permission.agent || kind == Kind::Agent
 }

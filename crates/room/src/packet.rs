@@ -300,11 +300,9 @@ fn without(message: &[u8], dropped: &[u32]) -> Result<Vec<u8>, Malformed> {
 
 fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        #[allow(clippy::cast_possible_truncation, reason = "seven bits and the flag")]
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
-    #[allow(clippy::cast_possible_truncation, reason = "seven bits")]
     out.push(value as u8);
 }
 

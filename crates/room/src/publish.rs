@@ -297,7 +297,7 @@ impl Room {
             return self.respond(key, Reason::NotFound, "no such audio track", Asked::UpdateAudioTrack(update));
         };
         let has = |feature: proto::AudioTrackFeature| update.features.contains(&(feature as i32));
-        #[allow(deprecated, reason = "older clients read the fields that the features replaced")]
+        #[expect(deprecated, reason = "older clients read the fields that the features replaced")]
         {
             track.info.stereo = has(proto::AudioTrackFeature::TfStereo);
             track.info.disable_dtx = has(proto::AudioTrackFeature::TfNoDtx);
@@ -371,7 +371,7 @@ fn note_section(info: &mut proto::TrackInfo, visible: bool, negotiated: &Negotia
 }
 
 /// A new source size; the layers keep their share of it.
-#[allow(deprecated, reason = "clients without codec lists fill the layers of the track")]
+#[expect(deprecated, reason = "clients without codec lists fill the layers of the track")]
 fn resize(info: &mut proto::TrackInfo, width: u32, height: u32) {
     let (old_width, old_height) = (info.width, info.height);
     let scale = |value: u32, old: u32, new: u32| -> u32 {

@@ -144,7 +144,6 @@ fn rate_score(actual: u64, expected: u64) -> f32 {
     if expected == 0 || actual >= expected {
         return SCORE_MAX;
     }
-    #[allow(clippy::cast_precision_loss, reason = "a ratio of rates")]
     let ratio = expected as f32 / actual.max(1) as f32;
     SCORE_MAX - 20.0 * ratio.ln().max(0.0)
 }
@@ -154,7 +153,6 @@ fn layer_score(seen: u8, expected: u8) -> f32 {
         return SCORE_MAX;
     }
     let highest = 8 - seen.leading_zeros();
-    #[allow(clippy::cast_precision_loss, reason = "at most eight")]
     let missing = u32::from(expected).saturating_sub(highest) as f32;
     SCORE_MAX - MISSING_LAYER * missing
 }

@@ -74,7 +74,7 @@ impl TrackSettings {
 
 /// The layers of one codec of a track, ascending by quality.
 pub(crate) fn layers(track: &TrackInfo, codec: usize) -> &[VideoLayer] {
-    #[allow(deprecated, reason = "clients without codec lists fill this one")]
+    #[expect(deprecated, reason = "clients without codec lists fill this one")]
     match track.codecs.get(codec) {
         Some(codec) if !codec.layers.is_empty() => &codec.layers,
         _ => &track.layers,

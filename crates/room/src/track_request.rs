@@ -114,7 +114,7 @@ fn layer_mode(kind: TrackType, asked: Mode, mime_type: &str) -> Mode {
 }
 
 /// The track that a request makes. `None` = its kind is unknown or none of its codecs may be published.
-#[allow(deprecated, reason = "older clients read the fields that newer ones replaced")]
+#[expect(deprecated, reason = "older clients read the fields that newer ones replaced")]
 pub(crate) fn track_info(
     request: &proto::AddTrackRequest,
     sid: String,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    #[allow(deprecated)]
+    #[expect(deprecated, reason = "older clients use these fields")]
     fn old_and_new_audio_fields_agree() {
         let mut asked = request(TrackType::Audio, TrackSource::Microphone, &[]);
         asked.stereo = true;
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    #[allow(deprecated)]
+    #[expect(deprecated, reason = "older clients use these fields")]
     fn layers_ascend_and_streams_group() {
         let mut asked = request(TrackType::Video, TrackSource::ScreenShare, &[("vp8", "c")]);
         let layer = |quality: proto::VideoQuality| proto::VideoLayer { quality: quality as i32, ..Default::default() };

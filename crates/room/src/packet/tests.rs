@@ -19,7 +19,7 @@ fn packet(value: Payload) -> proto::DataPacket {
     }
 }
 
-#[allow(deprecated)]
+#[expect(deprecated, reason = "older clients use these fields")]
 fn user() -> proto::UserPacket {
     proto::UserPacket {
         participant_sid: "PA_forged".into(),
@@ -51,7 +51,7 @@ fn envelope() {
 }
 
 #[test]
-#[allow(deprecated)]
+#[expect(deprecated, reason = "older clients use these fields")]
 fn sender_is_replaced_everywhere() {
     let stamped = stamped(&packet(Payload::User(user())).encode_to_vec(), STAMP).unwrap();
     let decoded = proto::DataPacket::decode(stamped.as_slice()).unwrap();
@@ -66,7 +66,6 @@ fn sender_is_replaced_everywhere() {
 }
 
 #[test]
-#[allow(deprecated)]
 fn channel_decides_the_kind_and_hidden_senders_stay_unnamed() {
     let mut sent = packet(Payload::RpcAck(proto::RpcAck { request_id: "r".into() }));
     sent.set_kind(proto::data_packet::Kind::Lossy);

@@ -24,7 +24,7 @@ fn delivered(stage: &mut Stage) -> Vec<(Vec<MemberKey>, Delivery, proto::DataPac
 }
 
 #[test]
-#[allow(deprecated)]
+#[expect(deprecated, reason = "older clients use these fields")]
 fn everyone_but_the_sender_with_its_true_name() {
     let mut stage = Stage::new();
     let [ada, bea, cai] = ["ada", "bea", "cai"].map(|identity| stage.enter(identity));
@@ -46,7 +46,7 @@ fn everyone_but_the_sender_with_its_true_name() {
 }
 
 #[test]
-#[allow(deprecated)]
+#[expect(deprecated, reason = "older clients use these fields")]
 fn destinations() {
     let mut stage = Stage::new();
     let [ada, bea, cai, dan] = ["ada", "bea", "cai", "dan"].map(|identity| stage.enter(identity));
@@ -71,7 +71,7 @@ fn destinations() {
 }
 
 #[test]
-#[allow(deprecated)]
+#[expect(deprecated, reason = "older clients use these fields")]
 fn rights_and_kinds() {
     let mut stage = Stage::new();
     let ada = stage.enter("ada");

@@ -16,7 +16,7 @@ fn told(stage: &mut Stage, key: MemberKey) -> Vec<i32> {
         .map(|update| {
             let codec = &update.subscribed_codecs[0];
             assert_eq!((codec.codec.as_str(), codec.qualities.len()), ("vp8", 3));
-            #[allow(deprecated)]
+            #[expect(deprecated, reason = "older clients use these fields")]
             let old = &update.subscribed_qualities;
             assert_eq!(old, &codec.qualities);
             let best = codec.qualities.iter().filter(|quality| quality.enabled).map(|quality| quality.quality).max();
