@@ -54,7 +54,6 @@ impl Call {
         let settings = Settings { name: "r".to_owned(), ..Settings::default() };
         let facts = Facts {
             server_info: proto::ServerInfo { version: "1.8.0".to_owned(), protocol: 17, ..Default::default() },
-            ice_servers: Vec::new(),
             codecs: settings.codecs.clone(),
             ping_interval_s: 5,
             ping_timeout_s: 15,

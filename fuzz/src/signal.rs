@@ -154,6 +154,7 @@ fn join(call: &mut Call, input: &mut Input<'_>) {
         disable_ice_lite: is(128),
         tcp_only: false,
         placement,
+        ice_servers: Vec::new(),
         sif_trailer: vec![1, 2, 3],
         seed: [5; 32],
     };

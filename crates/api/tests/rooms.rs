@@ -31,15 +31,11 @@ fn api() -> Router {
         pin: false,
         ..MediaConfig::default()
     };
-    let facts = Facts {
-        server_info: proto::ServerInfo::default(),
-        ice_servers: Vec::new(),
-        codecs: Vec::new(),
-        ping_interval_s: 5,
-        ping_timeout_s: 15,
-    };
+    let facts =
+        Facts { server_info: proto::ServerInfo::default(), codecs: Vec::new(), ping_interval_s: 5, ping_timeout_s: 15 };
     let room = tutti_room::Settings::default();
-    let node = Node::start(NodeConfig { media, facts, room, auto_create: true, rooms_max: 2 }).expect("free ports");
+    let node = Node::start(NodeConfig { media, facts, ice_servers: Vec::new(), room, auto_create: true, rooms_max: 2 })
+        .expect("free ports");
     tutti_api::router(node, Settings { keys: keys(), room_name_bytes: 16 })
 }
 

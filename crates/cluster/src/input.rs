@@ -131,6 +131,8 @@ impl From<tutti_room::JoinError> for Refusal {
 pub struct Seat {
     /// Where its media goes.
     pub placement: Placement,
+    /// STUN and TURN servers for it.
+    pub ice_servers: Vec<proto::IceServer>,
     /// Unpredictable; feeds its ICE credentials and SSRCs.
     pub seed: [u8; 32],
 }

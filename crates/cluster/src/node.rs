@@ -32,6 +32,8 @@ pub struct NodeConfig {
     pub media: MediaConfig,
     /// What every client is told.
     pub facts: Facts,
+    /// STUN and TURN servers that participants are told.
+    pub ice_servers: Vec<proto::IceServer>,
     /// What a new room starts with; its name and what a token's `roomConfig` says come on top.
     pub room: Settings,
     /// A join may make a room even if its token does not say so.
@@ -83,6 +85,7 @@ impl Node {
         let shared = Arc::new(Shared {
             media,
             facts: Arc::new(config.facts.clone()),
+            ice_servers: config.ice_servers.clone(),
             directory,
             counters: Counters::default(),
             events: Arc::new(journal::event),

@@ -177,7 +177,7 @@ impl RoomTask {
             let placed = shared.media.place(*key, members);
             let fingerprint = shared.media.fingerprint();
             let placement = Placement { shard: placed.shard, candidates: placed.candidates, fingerprint };
-            Seat { placement, seed: rand::random() }
+            Seat { placement, ice_servers: shared.ice_servers.clone(), seed: rand::random() }
         };
         self.round.take(now, unix_ms(), inputs, &mut seat);
         self.carry_out(now);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use livekit_protocol as proto;
 use tutti_id::{AppId, RoomKey, RoomName};
 use tutti_media::{MediaEvent, MediaPlane};
 use tutti_room::{OverLimit, RoomEvent};
@@ -19,6 +20,8 @@ pub(crate) type EventSink = Arc<dyn Fn(&RoomName, &RoomEvent) + Send + Sync>;
 pub(crate) struct Shared {
     pub(crate) media: MediaPlane,
     pub(crate) facts: Arc<Facts>,
+    /// STUN and TURN servers that participants are told.
+    pub(crate) ice_servers: Vec<proto::IceServer>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) counters: Counters,
     pub(crate) events: EventSink,

@@ -33,12 +33,11 @@ fn config(room: Settings) -> NodeConfig {
     };
     let facts = Facts {
         server_info: proto::ServerInfo { version: "1.8.0".into(), protocol: 17, ..Default::default() },
-        ice_servers: Vec::new(),
         codecs: room.codecs.clone(),
         ping_interval_s: 5,
         ping_timeout_s: 15,
     };
-    NodeConfig { media, facts, room, auto_create: true, rooms_max: 2 }
+    NodeConfig { media, facts, ice_servers: Vec::new(), room, auto_create: true, rooms_max: 2 }
 }
 
 fn request(room: &str, identity: &str) -> JoinRequest {

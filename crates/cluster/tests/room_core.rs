@@ -25,7 +25,6 @@ fn room(now: Instant) -> RoomCore {
     let settings = Settings::default();
     let facts = Facts {
         server_info: proto::ServerInfo::default(),
-        ice_servers: Vec::new(),
         codecs: settings.codecs.clone(),
         ping_interval_s: 5,
         ping_timeout_s: 15,
@@ -95,7 +94,7 @@ fn ask(core: &mut RoomCore, now: Instant, member: MemberKey, socket: u64, messag
 
 fn seat(members: usize) -> Seat {
     let placement = Placement { shard: ShardNumber(0), candidates: Vec::new(), fingerprint: Fingerprint([0; 32]) };
-    Seat { placement, seed: [members as u8; 32] }
+    Seat { placement, ice_servers: Vec::new(), seed: [members as u8; 32] }
 }
 
 fn handle(core: &mut RoomCore, now: Instant, input: RoomInput) -> Vec<RoomOutput> {

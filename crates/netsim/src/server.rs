@@ -108,7 +108,6 @@ impl Server {
         };
         let facts = Facts {
             server_info: proto::ServerInfo { version: "1.8.0".into(), protocol: 16, ..Default::default() },
-            ice_servers: Vec::new(),
             codecs: settings.codecs.clone(),
             ping_interval_s: 5,
             ping_timeout_s: 15,
@@ -330,7 +329,7 @@ impl Server {
             let candidate = format!("candidate:1 1 udp 2130706431 {} {} typ host", address.ip(), address.port());
             let placement = Placement { shard, candidates: vec![candidate], fingerprint: TRANSPORT.fingerprint() };
             *seats += 1;
-            Seat { placement, seed: spread(seed, 1000 + *seats) }
+            Seat { placement, ice_servers: Vec::new(), seed: spread(seed, 1000 + *seats) }
         };
         held.round.take(now, wall_ms, inputs, &mut seat);
         self.carry_out(key);

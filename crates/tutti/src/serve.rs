@@ -122,11 +122,11 @@ fn node_config(config: &Config) -> NodeConfig {
         media: config.media(),
         facts: Facts {
             server_info,
-            ice_servers: config.rtc.ice_servers.iter().map(ice_server).collect(),
             codecs: rooms.codecs.clone(),
             ping_interval_s: PING_INTERVAL_S,
             ping_timeout_s: PING_TIMEOUT_S,
         },
+        ice_servers: config.rtc.ice_servers.iter().map(ice_server).collect(),
         room: tutti_room::Settings {
             empty_timeout: std::time::Duration::from_secs(rooms.empty_timeout_s),
             departure_timeout: std::time::Duration::from_secs(rooms.departure_timeout_s),

@@ -39,11 +39,11 @@ impl Server {
             },
             facts: Facts {
                 server_info: proto::ServerInfo { version: "1.9.0".into(), protocol: 17, ..Default::default() },
-                ice_servers: Vec::new(),
                 codecs: tutti_room::Settings::default().codecs,
                 ping_interval_s: 5,
                 ping_timeout_s: 15,
             },
+            ice_servers: Vec::new(),
             room: tutti_room::Settings::default(),
             auto_create: true,
             rooms_max: 0,

@@ -27,7 +27,7 @@ impl RoomCore {
         let identity = request.joiner.identity.clone();
         let key = self.room.join(now, request.joiner)?;
         let info = self.room.member_info(key).ok_or(Refusal::Error(JoinError::RoomFailed))?;
-        let Seat { placement, seed } = seat(self.members.len());
+        let Seat { placement, ice_servers, seed } = seat(self.members.len());
         let shard = placement.shard;
         let session = Session::new(
             self.facts.clone(),
@@ -42,6 +42,7 @@ impl RoomCore {
                 disable_ice_lite: request.disable_ice_lite,
                 tcp_only: self.tcp_only.contains(&identity),
                 placement,
+                ice_servers,
                 sif_trailer: self.sif_trailer.clone(),
                 seed,
             },

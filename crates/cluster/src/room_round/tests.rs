@@ -23,7 +23,6 @@ fn round(now: Instant) -> RoomRound {
     let settings = Settings { name: "r".into(), ..Settings::default() };
     let facts = Facts {
         server_info: proto::ServerInfo::default(),
-        ice_servers: Vec::new(),
         codecs: settings.codecs.clone(),
         ping_interval_s: 5,
         ping_timeout_s: 15,
@@ -64,7 +63,7 @@ fn join(socket: u64, identity: &str) -> RoomInput {
 
 fn seat(members: usize) -> Seat {
     let placement = Placement { shard: ShardNumber(0), candidates: Vec::new(), fingerprint: Fingerprint([0; 32]) };
-    Seat { placement, seed: [members as u8; 32] }
+    Seat { placement, ice_servers: Vec::new(), seed: [members as u8; 32] }
 }
 
 fn connected(member: u32) -> RoomInput {

@@ -30,12 +30,12 @@ fn shared(events: EventSink) -> Arc<Shared> {
     let media = MediaPlane::start(config, Arc::new(move |event| sink.report(event))).expect("media ports on loopback");
     let facts = Facts {
         server_info: Default::default(),
-        ice_servers: Vec::new(),
         codecs: Settings::default().codecs,
         ping_interval_s: 5,
         ping_timeout_s: 15,
     };
-    Arc::new(Shared { media, facts: Arc::new(facts), directory, counters: Counters::default(), events })
+    let facts = Arc::new(facts);
+    Arc::new(Shared { media, facts, ice_servers: Vec::new(), directory, counters: Counters::default(), events })
 }
 
 /// A room in the tables of `shared`, and its task, not running yet.

@@ -91,11 +91,11 @@ pub(crate) async fn start_for(auto_create: bool, dev_key: Option<&str>, connecti
         },
         facts: Facts {
             server_info: proto::ServerInfo { version: "1.9.0".into(), protocol: 17, ..Default::default() },
-            ice_servers: Vec::new(),
             codecs: tutti_room::Settings::default().codecs,
             ping_interval_s: 5,
             ping_timeout_s: 15,
         },
+        ice_servers: Vec::new(),
         room: tutti_room::Settings::default(),
         auto_create,
         rooms_max: 0,

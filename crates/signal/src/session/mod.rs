@@ -57,8 +57,6 @@ pub enum Mode {
 pub struct Facts {
     /// Version, region and node, as clients are told. The version is a strict semver.
     pub server_info: proto::ServerInfo,
-    /// STUN and TURN servers.
-    pub ice_servers: Vec<proto::IceServer>,
     /// MIME types that may be published, preferred first; the first video one is VP8.
     pub codecs: Vec<String>,
     /// Clients ping this often, seconds; never 0.
@@ -101,6 +99,8 @@ pub struct Start {
     pub tcp_only: bool,
     /// Where its media is.
     pub placement: Placement,
+    /// STUN and TURN servers for this client; credentials may be its own.
+    pub ice_servers: Vec<proto::IceServer>,
     /// End of frames that the server makes up itself, for end-to-end encrypted rooms.
     pub sif_trailer: Vec<u8>,
     /// Seed of everything random that it needs: ICE credentials, SSRCs.

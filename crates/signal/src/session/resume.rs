@@ -25,7 +25,7 @@ impl Session {
             return;
         }
         self.respond(Message::Reconnect(proto::ReconnectResponse {
-            ice_servers: self.facts.ice_servers.clone(),
+            ice_servers: self.start.ice_servers.clone(),
             client_configuration: Some(self.client_configuration()),
             server_info: Some(self.facts.server_info.clone()),
             last_message_seq,

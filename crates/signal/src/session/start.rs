@@ -27,7 +27,7 @@ impl Session {
             other_participants: others,
             server_version: self.facts.server_info.version.clone(),
             server_region: self.facts.server_info.region.clone(),
-            ice_servers: self.facts.ice_servers.clone(),
+            ice_servers: self.start.ice_servers.clone(),
             subscriber_primary: self.subscriber_primary(),
             client_configuration: Some(self.client_configuration()),
             ping_interval: self.facts.ping_interval_s,

@@ -21,6 +21,7 @@ fn join_comes_first_then_the_token_then_the_offer_of_the_primary_connection() {
     assert!(join.ping_interval > 0 && join.room.is_some() && join.participant.is_some());
     assert_eq!(join.enabled_publish_codecs[0].mime, "video/VP8");
     assert_eq!(join.server_info.unwrap().version, "1.8.0");
+    assert_eq!(join.ice_servers[0].urls, ["stun:stun.example.com"], "those of this client");
     assert!(matches!(outputs[1], Output::RefreshToken));
     assert_eq!(opened(&outputs).len(), 2);
     session.flush();

@@ -27,7 +27,6 @@ pub(crate) const DATA: &str = include_str!("../../../sdp/tests/fixtures/chrome_d
 pub(crate) fn facts() -> Arc<Facts> {
     Arc::new(Facts {
         server_info: proto::ServerInfo { version: "1.8.0".into(), protocol: 17, ..Default::default() },
-        ice_servers: Vec::new(),
         codecs: ["video/VP8", "video/H264", "audio/opus", "audio/red", "audio/PCMU"].map(str::to_owned).to_vec(),
         ping_interval_s: 5,
         ping_timeout_s: 15,
@@ -55,6 +54,7 @@ pub(crate) fn start(mode: Mode) -> Start {
             candidates: vec!["candidate:1 1 udp 2130706431 127.0.0.1 7883 typ host".into()],
             fingerprint: Fingerprint([9; 32]),
         },
+        ice_servers: vec![proto::IceServer { urls: vec!["stun:stun.example.com".into()], ..Default::default() }],
         sif_trailer: vec![1, 2, 3],
         seed: [5; 32],
     }
