@@ -86,11 +86,13 @@ pub(crate) enum Fault {
     Away {
         span: Duration,
     },
+    /// The client's room cannot go on: everyone in it is told to join anew.
+    RoomFails,
 }
 
 impl Fault {
     /// Names of all fault points.
-    pub(crate) const NAMES: [&str; 11] = [
+    pub(crate) const NAMES: [&str; 12] = [
         "mailbox full",
         "send refused",
         "socket full",
@@ -102,6 +104,7 @@ impl Fault {
         "full reconnect",
         "rebind",
         "away",
+        "room fails",
     ];
 
     pub(crate) fn name(&self) -> &'static str {
@@ -117,13 +120,14 @@ impl Fault {
             Self::FullReconnect => 8,
             Self::Rebind { .. } => 9,
             Self::Away { .. } => 10,
+            Self::RoomFails => 11,
         };
         Self::NAMES[index]
     }
 
     fn draw(rng: &mut StdRng) -> Self {
         let ms = |rng: &mut StdRng, max: u64| Duration::from_millis(rng.random_range(0..max));
-        match rng.random_range(0..22) {
+        match rng.random_range(0..23) {
             0 | 1 => Self::MailboxFull { commands: rng.random_range(0..6), span: ms(rng, 2000) },
             2 | 3 => Self::SendRefused { datagrams: rng.random_range(1..40) },
             4 => Self::SocketFull,
@@ -134,6 +138,7 @@ impl Fault {
             11..=15 => Self::SocketDiesAt { message: rng.random_range(1..12), heard: ms(rng, 4000) },
             16 | 17 => Self::FullReconnect,
             18 | 19 => Self::Rebind { network: rng.random_range(1..200) },
+            20 => Self::RoomFails,
             _ => Self::Away { span: ms(rng, 6000) },
         }
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 use tutti_cluster::{
-    INPUTS_PER_ROUND, JoinRequest, Note, Outgoing, Refusal, RoomCore, RoomInput, RoomOutput, RoomRound, RoomStart,
-    Seat, SocketNumber,
+    Failure, INPUTS_PER_ROUND, JoinRequest, Note, Outgoing, Refusal, RoomCore, RoomInput, RoomOutput, RoomRound,
+    RoomStart, Seat, SocketNumber,
 };
 use tutti_id::{RoomKey, RoomName, ShardNumber};
 use tutti_media::plane::Routing;
@@ -248,6 +248,17 @@ impl Server {
         }
     }
 
+    /// Fault point: a room cannot go on.
+    pub(crate) fn fail_room(&mut self, now: Instant, name: &str) {
+        let Some(key) = self.named(name) else { return };
+        if let Some(held) = self.rooms.get_mut(&key) {
+            held.round.abandon(now, Failure::Overrun);
+        }
+        self.carry_out(key);
+        self.close(now, key);
+        self.settle(now);
+    }
+
     /// From now on nothing is full and nothing refused.
     pub(crate) fn calm(&mut self) {
         self.refuses = 0;
@@ -364,7 +375,7 @@ impl Server {
                 RoomOutput::Note(Note::Refused { identity, what, why }) => {
                     self.faults.push(format!("{what} of {identity} refused: {why}"));
                 }
-                RoomOutput::Note(Note::Failed(why)) => self.faults.push(format!("{} failed: {why:?}", held.name)),
+                RoomOutput::Note(Note::Failed(Failure::Fault)) => self.faults.push(format!("{} panicked", held.name)),
                 RoomOutput::Note(_) | RoomOutput::Answer { .. } | RoomOutput::Over => {}
             }
         }

@@ -513,6 +513,7 @@ impl World {
         let socket = self.links[client].socket;
         match *fault {
             Fault::MailboxFull { commands, span } => self.server.fill_mailbox(&room, commands, span),
+            Fault::RoomFails => self.server.fail_room(now, &room),
             Fault::SendRefused { datagrams } => self.server.refuses += datagrams,
             Fault::SocketFull => {
                 if let Some(socket) = socket {
