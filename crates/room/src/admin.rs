@@ -149,7 +149,7 @@ impl Room {
     pub(crate) fn admin_metadata(&mut self, now: Instant, metadata: String) -> Result<AdminReply, AdminError> {
         BadText::check("metadata", metadata.len(), self.settings.limits.metadata_bytes)?;
         self.metadata = metadata;
-        self.ticks = self.ticks.wrapping_add(1);
+        self.clock.tick();
         self.send_room_update(now);
         Ok(AdminReply::Room(Box::new(self.info())))
     }

@@ -37,8 +37,7 @@ impl Room {
                 return self.respond(key, reason, message, Asked::PublishDataTrack(request));
             }
         };
-        let number = DataTrackNumber(self.next_data_track);
-        self.next_data_track += 1;
+        let number = self.numbers.data_track();
         let info = proto::DataTrackInfo {
             pub_handle: request.pub_handle,
             sid: self.sids.data_track(),

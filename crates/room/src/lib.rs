@@ -8,7 +8,7 @@
 //! | modules | what they are |
 //! |---|---|
 //! | [`request`], [`notice`], [`event`], [`error`], [`settings`] | what passes through the doors: plain values |
-//! | [`member`], [`track`], [`data_track`], [`pending`], [`departures`], [`nonces`], [`agenda`], [`ledger`] | state; knows nothing of [`Room`] |
+//! | [`member`], [`track`], [`data_track`], [`pending`], [`departures`], [`nonces`], [`numbers`], [`clock`], [`agenda`], [`ledger`] | state; knows nothing of [`Room`] |
 //! | [`dynacast`], [`permission`], [`score`], [`target`], [`packet`], [`sid`], [`track_request`] | rules; pure functions and small machines, know nothing of [`Room`] |
 //! | [`room`] | the books, the doors, and what is put out |
 //! | all others | one behaviour each, as methods of [`Room`]; nothing above imports them |
@@ -18,6 +18,7 @@
 
 mod admin;
 mod agenda;
+mod clock;
 mod data;
 mod data_track;
 mod data_tracks;
@@ -32,6 +33,7 @@ mod lifetime;
 mod member;
 mod nonces;
 mod notice;
+mod numbers;
 mod packet;
 mod pending;
 mod permission;

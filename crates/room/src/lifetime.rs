@@ -32,8 +32,7 @@ impl Room {
         if !self.may_come(now, &joiner.identity) {
             return Err(JoinError::TooOften);
         }
-        let key = MemberKey(self.next_member);
-        self.next_member += 1;
+        let key = self.numbers.member();
         let sid = self.sids.participant();
         let mut member = Member::new(key, sid, joiner, self.settings.region.clone(), self.unix_ms(now));
         member.state = State::Joined;

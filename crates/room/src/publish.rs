@@ -91,8 +91,7 @@ impl Room {
         let Some(info) = track_info(request, sid.clone(), &self.settings.codecs, version) else {
             return Err((Reason::UnsupportedType, "no codec of this kind is enabled"));
         };
-        let number = TrackNumber(self.next_track);
-        self.next_track += 1;
+        let number = self.numbers.track();
         self.by_track_sid.insert(sid, number);
         let track = Track {
             number,

@@ -7,11 +7,13 @@ use livekit_protocol as proto;
 use proto::signal_response::Message;
 
 use crate::agenda::{Agenda, Duty};
+use crate::clock::Clock;
 use crate::data_track::{DataTrack, DataTrackNumber};
 use crate::departures::Departures;
 use crate::ledger::{JOINS, Ledger, OverLimit};
 use crate::member::Member;
 use crate::nonces::RecentNonces;
+use crate::numbers::Numbers;
 use crate::pending::{PendingUpdates, Urgency};
 use crate::sid::SidSource;
 use crate::track::{Subscription, Track};
@@ -31,11 +33,8 @@ pub struct Room {
     pub(crate) settings: Settings,
     pub(crate) sid: String,
     pub(crate) sids: SidSource,
-    start: Instant,
-    start_wall_ms: i64,
+    pub(crate) clock: Clock,
     pub(crate) metadata: String,
-    /// Raised with every change of the room or a track: versions of one microsecond differ.
-    pub(crate) ticks: i32,
 
     pub(crate) members: BTreeMap<MemberKey, Member>,
     pub(crate) by_identity: BTreeMap<String, MemberKey>,
@@ -45,10 +44,7 @@ pub struct Room {
     pub(crate) subscriptions: BTreeMap<SubscriptionNumber, Subscription>,
     pub(crate) data_tracks: BTreeMap<DataTrackNumber, DataTrack>,
     pub(crate) by_data_track_sid: BTreeMap<String, DataTrackNumber>,
-    pub(crate) next_member: u32,
-    pub(crate) next_track: u32,
-    pub(crate) next_subscription: u32,
-    pub(crate) next_data_track: u32,
+    pub(crate) numbers: Numbers,
 
     pub(crate) agenda: Agenda,
     pub(crate) updates: PendingUpdates,
@@ -88,10 +84,8 @@ impl Room {
         Self {
             sid: sids.room(),
             sids,
-            start: now,
-            start_wall_ms: wall_ms,
+            clock: Clock::new(now, wall_ms),
             metadata: settings.metadata.clone(),
-            ticks: 0,
             members: BTreeMap::new(),
             by_identity: BTreeMap::new(),
             by_sid: BTreeMap::new(),
@@ -100,10 +94,7 @@ impl Room {
             subscriptions: BTreeMap::new(),
             data_tracks: BTreeMap::new(),
             by_data_track_sid: BTreeMap::new(),
-            next_member: 1,
-            next_track: 1,
-            next_subscription: 1,
-            next_data_track: 1,
+            numbers: Numbers::default(),
             agenda,
             updates: PendingUpdates::new(now),
             departures: Departures::default(),
@@ -136,18 +127,15 @@ impl Room {
             empty_timeout: seconds(self.settings.empty_timeout),
             departure_timeout: seconds(self.settings.departure_timeout),
             max_participants: self.settings.max_participants,
-            creation_time: self.start_wall_ms / 1000,
-            creation_time_ms: self.start_wall_ms,
+            creation_time: self.clock.start_unix_ms() / 1000,
+            creation_time_ms: self.clock.start_unix_ms(),
             turn_password: String::new(),
             enabled_codecs: self.settings.codecs.iter().map(codec).collect(),
             metadata: self.metadata.clone(),
             num_participants: count(|member| !member.is_dependent()),
             num_publishers: count(|member| member.is_publisher),
             active_recording: self.members.values().any(Member::is_recorder),
-            version: Some(proto::TimedVersion {
-                unix_micro: self.start_wall_ms.saturating_mul(1000),
-                ticks: self.ticks,
-            }),
+            version: Some(self.clock.room_version()),
         }
     }
 
@@ -184,8 +172,7 @@ impl Room {
 
     /// The time in milliseconds since the Unix epoch, counted on from the room's start: it never jumps.
     pub fn unix_ms(&self, now: Instant) -> i64 {
-        let since = now.saturating_duration_since(self.start).as_millis();
-        self.start_wall_ms.saturating_add(i64::try_from(since).unwrap_or(i64::MAX))
+        self.clock.unix_ms(now)
     }
 
     /// Sequence of the last reliable packet accepted from a member, for `ReconnectResponse`; 0 = none.
@@ -317,8 +304,7 @@ impl Room {
 
     /// A version above all earlier ones.
     pub(crate) fn next_version(&mut self, now: Instant) -> proto::TimedVersion {
-        self.ticks = self.ticks.wrapping_add(1);
-        proto::TimedVersion { unix_micro: self.unix_ms(now).saturating_mul(1000), ticks: self.ticks }
+        self.clock.next_version(now)
     }
 
     /// Everyone who has a socket.

@@ -149,8 +149,7 @@ impl Room {
             remembered.disabled &= !member.adaptive_stream;
             settings = *remembered;
         }
-        let subscription = SubscriptionNumber(self.next_subscription);
-        self.next_subscription += 1;
+        let subscription = self.numbers.subscription();
         let target = settings.target(&track.info, codec);
         let notice = Subscribe {
             subscription,

@@ -166,7 +166,7 @@ impl Room {
 
     /// Notes that the room's counts changed; they are sent when the interval allows.
     pub(crate) fn room_changed(&mut self, now: Instant) {
-        self.ticks = self.ticks.wrapping_add(1);
+        self.clock.tick();
         self.agenda.set_no_later(Duty::RoomUpdate, self.room_update_not_before.max(now));
     }
 
