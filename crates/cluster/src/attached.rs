@@ -22,6 +22,11 @@ pub struct Attached {
 }
 
 impl Attached {
+    /// The end of a session that a room has begun or taken up.
+    pub(crate) fn new(directory: Arc<Directory>, address: SocketAddress, responses: mpsc::Receiver<Outgoing>) -> Self {
+        Self { requests: RequestSender { to: Some((directory, address)) }, responses }
+    }
+
     /// A socket that only ever hears why it was refused.
     pub(crate) fn refused(reason: proto::DisconnectReason, action: Action) -> Self {
         let leave = proto::LeaveRequest {
@@ -41,7 +46,7 @@ impl Attached {
 /// Sends one client's requests to its room, wherever that is.
 pub struct RequestSender {
     /// `None`: nobody.
-    pub(crate) to: Option<(Arc<Directory>, SocketAddress)>,
+    to: Option<(Arc<Directory>, SocketAddress)>,
 }
 
 /// The room is over; the socket should close.

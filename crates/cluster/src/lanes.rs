@@ -12,8 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 use tutti_media::MediaEvent;
 
-use crate::attached::Attached;
-use crate::input::{Answer, Refusal, RoomInput};
+use crate::input::{Answer, Outgoing, Refusal, RoomInput, SocketAddress};
 
 /// Inputs that may wait for one room.
 pub(crate) const WORK_QUEUE: usize = 16 * 1024;
@@ -29,9 +28,12 @@ pub(crate) struct Post {
 /// Who waits for an answer. Dropped without one, it was not handled: another room may be asked.
 pub(crate) enum WayBack {
     Nobody,
-    Join(oneshot::Sender<Result<Attached, Refusal>>),
+    Join(JoinReply),
     Ask(oneshot::Sender<Answer>),
 }
+
+/// Takes the end of a join: the new socket's address, and what is said on it.
+pub(crate) type JoinReply = Box<dyn FnOnce(Result<(SocketAddress, mpsc::Receiver<Outgoing>), Refusal>) + Send>;
 
 /// The senders' end.
 pub(crate) struct Lanes {

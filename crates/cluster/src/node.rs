@@ -16,7 +16,7 @@ use crate::attached::Attached;
 use crate::input::{Answer, Question, Refusal, RoomInput, SocketNumber, Ticket};
 use crate::join::{AdminRefusal, JoinError, JoinRequest};
 use crate::journal;
-use crate::lanes::{Lanes, STATE_QUEUE, WORK_QUEUE, WayBack};
+use crate::lanes::{JoinReply, Lanes, STATE_QUEUE, WORK_QUEUE, WayBack};
 use crate::room_task::{RoomTask, unix_ms};
 use crate::shared::{Counters, Directory, Shared};
 
@@ -112,17 +112,25 @@ impl Node {
             let Some(lanes) = self.room(&join)? else {
                 return Ok(Attached::refused(proto::DisconnectReason::StateMismatch, Action::Reconnect));
             };
-            let (reply, answer) = oneshot::channel();
+            let (sender, answer) = oneshot::channel();
+            let directory = self.shared.directory.clone();
+            let reply: JoinReply = Box::new(move |admitted| {
+                // A caller that went away drops it, which reports the socket as gone.
+                let attached = admitted.map(|(address, responses)| Attached::new(directory, address, responses));
+                let _ = sender.send(attached);
+            });
             let again = join.clone();
             // The room numbers its sockets itself.
             let input = RoomInput::Join { socket: SocketNumber(0), request: Box::new(join) };
             if lanes.post(input, WayBack::Join(reply)).await
                 && let Ok(attached) = answer.await
             {
-                return attached.map_err(|refusal| match refusal {
-                    Refusal::Error(error) => error,
-                    Refusal::Leave { .. } | Refusal::Over => JoinError::RoomFailed,
-                });
+                return match attached {
+                    Ok(attached) => Ok(attached),
+                    Err(Refusal::Leave { reason, action }) => Ok(Attached::refused(reason, action)),
+                    Err(Refusal::Error(error)) => Err(error),
+                    Err(Refusal::Over) => Err(JoinError::RoomFailed),
+                };
             }
             join = again;
         }

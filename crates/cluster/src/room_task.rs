@@ -17,12 +17,11 @@ use tutti_media::MediaCommand;
 use tutti_room::{MemberKey, OverLimit, Room};
 use tutti_signal::Placement;
 
-use crate::attached::{Attached, RequestSender};
 use crate::input::{
     Answer, Failure, Note, Outgoing, Refusal, RoomInput, RoomOutput, Seat, SocketAddress, SocketNumber, Ticket,
 };
 use crate::journal;
-use crate::lanes::{Ends, Lanes, Post, WayBack};
+use crate::lanes::{Ends, JoinReply, Lanes, Post, WayBack};
 use crate::room_core::RoomStart;
 use crate::room_round::{INPUTS_PER_ROUND, RoomRound};
 use crate::shared::Shared;
@@ -40,7 +39,7 @@ struct Socket {
 /// A join that the room has not answered.
 struct Joining {
     responses: mpsc::Receiver<Outgoing>,
-    reply: oneshot::Sender<Result<Attached, Refusal>>,
+    reply: JoinReply,
 }
 
 /// One room while it lives.
@@ -213,30 +212,22 @@ impl RoomTask {
         }
     }
 
-    /// A caller that went away drops its end: its [`RequestSender`] reports the socket as gone.
     fn admitted(&mut self, socket: SocketNumber, outcome: Result<MemberKey, Refusal>) {
         let Some(Joining { responses, reply }) = self.joining.remove(&socket) else { return };
-        let answer = match outcome {
+        match outcome {
             Ok(member) => {
                 if let Some(socket) = self.sockets.get_mut(&socket) {
                     socket.member = Some(member);
                 }
-                let Registered { shared, key, .. } = &self.registered;
-                let address = SocketAddress { room: *key, member, socket };
-                let requests = RequestSender { to: Some((shared.directory.clone(), address)) };
-                Ok(Attached { requests, responses })
+                reply(Ok((SocketAddress { room: self.registered.key, member, socket }, responses)));
             }
+            // Another room may take them.
+            Err(Refusal::Over) => drop(self.sockets.remove(&socket)),
             Err(refusal) => {
                 self.sockets.remove(&socket);
-                match refusal {
-                    Refusal::Leave { reason, action } => Ok(Attached::refused(reason, action)),
-                    // Another room may take them.
-                    Refusal::Over => return,
-                    refusal => Err(refusal),
-                }
+                reply(Err(refusal));
             }
-        };
-        let _ = reply.send(answer);
+        }
     }
 
     fn send(&mut self, number: SocketNumber, outgoing: Outgoing) {
@@ -258,7 +249,7 @@ impl RoomTask {
             // It left or comes again over another socket, and this is on its way to the room.
             tracing::debug!(room = %name, %participant, "client closed its socket");
         }
-        // A socket without a member is of a join under way: its `RequestSender` will report it.
+        // A socket without a member is of a join under way: whoever gets it will find it closed.
         self.gone.extend(member.map(|member| RoomInput::SocketGone { member, socket: number }));
     }
 

@@ -206,6 +206,24 @@ async fn a_client_that_vanishes_before_its_media_is_gone_at_once() {
 }
 
 #[tokio::test]
+async fn a_caller_that_goes_away_while_it_joins_leaves_nobody_behind() {
+    let node = node(Settings::default());
+    let (mut ann, _) = joined(&node, "r", "ann").await;
+    // Asked, and not waited for: the room lets bob in and finds nobody to tell.
+    tokio::select! {
+        biased;
+        _ = node.join(request("r", "bob")) => panic!("the room cannot have answered yet"),
+        () = std::future::ready(()) => {}
+    }
+    let states = |message: &Message| match message {
+        Message::Update(update) => update.participants.iter().find(|who| who.identity == "bob").map(|who| who.state()),
+        _ => None,
+    };
+    assert_eq!(until(&mut ann, states).await, proto::participant_info::State::Joined);
+    assert_eq!(until(&mut ann, states).await, proto::participant_info::State::Disconnected);
+}
+
+#[tokio::test]
 async fn absurd_input_ends_one_session_only() {
     let node = node(Settings::default());
     let (mut mad, _) = joined(&node, "r", "mad").await;
