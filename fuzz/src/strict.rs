@@ -1,5 +1,5 @@
 //! What some client could not bear to be told: the Rust SDK panics, and the Python or Node process with it
-//! (wire brief 9). Shared by the tests of rooms and dialogues and by the fuzz targets.
+//! (docs/compatibility.md#what-is-never-said). Shared by the tests of rooms and dialogues and by the fuzz targets.
 
 use livekit_protocol as proto;
 use proto::signal_response::Message;

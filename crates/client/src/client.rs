@@ -28,7 +28,7 @@ const ORDERS_MAX: usize = 64;
 /// Free sections of each kind in a first offer, as browsers have them.
 const RECEIVE_SECTIONS: u32 = 3;
 
-/// How many peer connections a client has (wire brief 2.1).
+/// How many peer connections a client has (docs/protocol.md#peer-connections).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// One, whose offers are the client's: `/rtc/v1`.

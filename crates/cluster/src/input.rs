@@ -142,7 +142,8 @@ pub struct Seat {
 pub enum Outgoing {
     /// One signalling message.
     Message(Arc<Frame>),
-    /// Sign a fresh access token for the participant as it is now, and send it as `RefreshToken` (wire brief 1.10).
+    /// Sign a fresh access token for the participant as it is now, and send it as `RefreshToken`
+    /// (docs/protocol.md#token-refresh).
     RefreshToken(Box<proto::ParticipantInfo>),
     /// Flush and close the socket with code 1000.
     Close,

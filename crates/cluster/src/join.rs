@@ -5,7 +5,7 @@ use tutti_id::RoomName;
 use tutti_room::Joiner;
 use tutti_signal::Mode;
 
-/// A client that takes up a session it had (wire brief 2.10).
+/// A client that takes up a session it had (docs/protocol.md#resume).
 #[derive(Debug, Clone)]
 pub struct Resume {
     /// Participant sid that the client believes it has; empty if it does not say.

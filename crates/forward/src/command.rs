@@ -148,7 +148,8 @@ pub struct SubscribeTrack {
     pub cname: String,
     /// What to send at first.
     pub target: LayerTarget,
-    /// The subscriber shows a track only when RTP arrives: send padding while there is none (wire brief 2.6).
+    /// The subscriber shows a track only when RTP arrives: send padding while there is none
+    /// (docs/protocol.md#publishing).
     pub needs_padding: bool,
 }
 
@@ -196,7 +197,7 @@ pub enum ForwardEvent {
         /// What it is sent with.
         codec: Codec,
     },
-    /// A speaker's level changed by a visible step, began or ended (wire brief 4.3).
+    /// A speaker's level changed by a visible step, began or ended (docs/protocol.md#speakers).
     Speaker {
         /// Audio track.
         track: TrackKey,

@@ -1,4 +1,5 @@
-//! Who is speaking: from the audio levels in a track's packets (RFC 6464) to a level in steps of 1/8 (wire brief 4.3).
+//! Who is speaking: from the audio levels in a track's packets (RFC 6464) to a level in steps of 1/8
+//! (docs/protocol.md#speakers).
 //!
 //! Owns one track's window and its smoothing. Who hears of a change is for others.
 

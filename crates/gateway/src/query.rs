@@ -1,4 +1,5 @@
-//! Query strings, read as leniently as clients write them (wire brief 1.5): some do not percent-encode at all.
+//! Query strings, read as leniently as clients write them (docs/protocol.md#join-parameters): some do not
+//! percent-encode at all.
 
 use percent_encoding::percent_decode_str;
 

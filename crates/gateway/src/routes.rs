@@ -1,4 +1,4 @@
-//! Which path is answered by what (wire brief 1.1); CORS; the tolerance towards odd paths.
+//! Which path is answered by what (docs/protocol.md#endpoints); CORS; the tolerance towards odd paths.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the server API may do to a room and its members (wire brief 4.5, 6.2).
+//! What the server API may do to a room and its members (docs/protocol.md#changes-of-participants, docs/api.md).
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Data packets: who may send what to whom (wire brief 5.2 and 5.3). The bytes are patched in [`crate::packet`].
+//! Data packets: who may send what to whom (docs/protocol.md#data). The bytes are patched in [`crate::packet`].
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::packet::{Envelope, Stamp, announces_text, field, stamped, transcribes
 use crate::room::Room;
 use crate::{AdminError, AdminReply, Delivery, MemberKey, Output};
 
-/// How long a reliable packet waits for a member to become active (wire brief 2.4).
+/// How long a reliable packet waits for a member to become active (docs/protocol.md#data-channels).
 const HELD_FOR: Duration = Duration::from_secs(2);
 
 impl Room {

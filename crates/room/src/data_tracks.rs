@@ -1,5 +1,5 @@
-//! Data tracks: streams of small packets with a handle instead of a name (wire brief 5.5). The server rewrites the handle
-//! and nothing else.
+//! Data tracks: streams of small packets with a handle instead of a name (docs/protocol.md#data-tracks). The server
+//! rewrites the handle and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -236,7 +236,7 @@ impl Room {
         }
     }
 
-    /// Sends a member the whole map of its handles (row 41 of wire brief 9).
+    /// Sends a member the whole map of its handles (row 41 of docs/compatibility.md#the-45-rows).
     pub(crate) fn send_data_handles(&mut self, key: MemberKey) {
         let Some(member) = self.members.get(&key) else { return };
         if member.data_handles.is_empty() && !member.had_data_handles {

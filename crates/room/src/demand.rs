@@ -1,4 +1,5 @@
-//! What is asked of publishers: which qualities of their tracks to send, and in which codecs (wire brief 2.7 and 3).
+//! What is asked of publishers: which qualities of their tracks to send, and in which codecs
+//! (docs/protocol.md#dynacast).
 //!
 //! A subscriber that cannot take a track's codec waits for its backup codec, and counts as somebody who wants that. Both
 //! codecs then run side by side: nobody is moved from one to the other.

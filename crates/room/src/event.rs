@@ -1,4 +1,4 @@
-//! What happened in a room, numbered and timed for those outside: web-hooks, usage, metrics (wire brief 6.4).
+//! What happened in a room, numbered and timed for those outside: web-hooks, usage, metrics (docs/protocol.md#events).
 //!
 //! [`Room`](crate::Room) says what happened as it happens. [`Chronicle`] puts that into the order that the outside can
 //! rely on, numbers it, and can end the story by itself when the room cannot any more:

@@ -1,4 +1,5 @@
-//! What a member says of itself: name, metadata, attributes (wire brief 4.5). Said by itself or by the server API.
+//! What a member says of itself: name, metadata, attributes (docs/protocol.md#changes-of-participants). Said by itself
+//! or by the server API.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -13,7 +14,7 @@ use crate::room::Room;
 use crate::settings::Limits;
 use crate::{MemberKey, member::Member};
 
-/// Clients from this protocol version on take a `RequestResponse` that says yes (wire brief 1.8).
+/// Clients from this protocol version on take a `RequestResponse` that says yes (docs/protocol.md#protocol-versions).
 const TAKES_OK: i32 = 15;
 
 /// New texts of a member. Empty ones change nothing; an attribute with an empty value is deleted.

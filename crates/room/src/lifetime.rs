@@ -1,4 +1,4 @@
-//! Coming and going: of members, and of the room itself (wire brief 4.6).
+//! Coming and going: of members, and of the room itself (docs/protocol.md#lifetimes).
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::pending::Urgency;
 use crate::room::Room;
 use crate::{AdminError, AdminReply, JoinError, Joiner, MemberKey, Notice, Output, RoomEventKind};
 
-/// From this protocol version on a client takes tracks before it is active (wire brief 1.8).
+/// From this protocol version on a client takes tracks before it is active (docs/protocol.md#protocol-versions).
 const TAKES_EARLY_TRACKS: i32 = 8;
 
 impl Room {

@@ -189,7 +189,7 @@ impl Member {
         self.client.protocol
     }
 
-    /// Early Rust clients cannot decode `TrackSubscribed` and `RequestResponse` (wire brief 2.12).
+    /// Early Rust clients cannot decode `TrackSubscribed` and `RequestResponse` (docs/protocol.md#client-quirks).
     pub(crate) fn decodes(&self, message: &Message) -> bool {
         let early_rust = self.client.sdk == proto::client_info::Sdk::Rust as i32 && self.protocol() < 10;
         !(early_rust && matches!(message, Message::TrackSubscribed(_) | Message::RequestResponse(_)))
@@ -223,7 +223,7 @@ impl Member {
         }
     }
 
-    /// The member as others see it, with all its visible tracks (row 6 of wire brief 9).
+    /// The member as others see it, with all its visible tracks (row 6 of docs/compatibility.md#the-45-rows).
     pub(crate) fn info(
         &self,
         tracks: &BTreeMap<TrackNumber, Track>,

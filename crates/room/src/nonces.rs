@@ -1,8 +1,8 @@
-//! Names of the latest messages (wire brief 5.2). Holds; decides nothing.
+//! Names of the latest messages (docs/protocol.md#data-packets). Holds; decides nothing.
 
 use std::collections::VecDeque;
 
-/// Names of messages that are remembered (wire brief 5.2).
+/// Names of messages that are remembered (docs/protocol.md#data-packets).
 const NONCES_MAX: usize = 100;
 
 /// Longest such name, bytes.

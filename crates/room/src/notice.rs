@@ -32,7 +32,8 @@ pub struct Subscribe {
     pub info: proto::TrackInfo,
     /// What to send at first.
     pub target: Target,
-    /// Put the client's own stream name behind the participant in `msid`, so that browsers synchronise (wire brief 2.5).
+    /// Put the client's own stream name behind the participant in `msid`, so that browsers synchronise
+    /// (docs/protocol.md#stream-names).
     pub sync_stream: bool,
 }
 

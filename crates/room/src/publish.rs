@@ -1,4 +1,4 @@
-//! A track's way from the request over its section to its end, and its changes between (wire brief 2.6).
+//! A track's way from the request over its section to its end, and its changes between (docs/protocol.md#publishing).
 
 use std::time::Instant;
 

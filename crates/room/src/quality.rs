@@ -1,4 +1,5 @@
-//! How well everyone is connected, judged every few seconds and told when it changes (wire brief 4.4).
+//! How well everyone is connected, judged every few seconds and told when it changes
+//! (docs/protocol.md#connection-quality).
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::target::layers;
 use crate::track::Track;
 use crate::{Leg, MemberKey, SubscriptionNumber, TrackNumber};
 
-/// Clients from this protocol version on know connection quality, and `LOST` (wire brief 1.8).
+/// Clients from this protocol version on know connection quality, and `LOST` (docs/protocol.md#protocol-versions).
 const KNOWS_QUALITY: i32 = 5;
 const KNOWS_LOST: i32 = 11;
 

@@ -85,7 +85,7 @@ pub struct Leg {
 pub enum Request {
     /// Its primary transport is connected for the first time.
     Active,
-    /// Its signalling socket went away; media goes on (wire brief 2.10).
+    /// Its signalling socket went away; media goes on (docs/protocol.md#resume).
     Detached,
     /// A new socket took over the session.
     Resumed,
@@ -145,7 +145,7 @@ pub enum Request {
     },
     /// It is gone for good.
     Leave(proto::DisconnectReason),
-    /// A test of clients (wire brief 2.10); `speaker_update` only, the dialogue sees to the others.
+    /// A test of clients (docs/protocol.md#resume); `speaker_update` only, the dialogue sees to the others.
     SimulateSpeaker {
         /// How long to pretend, seconds, at most 60.
         seconds: u32,

@@ -1,4 +1,4 @@
-//! A member without a socket, and its return (wire brief 2.10).
+//! A member without a socket, and its return (docs/protocol.md#resume).
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,8 @@ use crate::MemberKey;
 use crate::member::Member;
 use crate::room::Room;
 
-/// From this protocol version on a client wants to hear who left while it was away (wire brief 1.8).
+/// From this protocol version on a client wants to hear who left while it was away
+/// (docs/protocol.md#protocol-versions).
 const HEARS_OF_DEPARTED: i32 = 9;
 
 /// A dead socket is noticed late: departures that long before it count as unheard.

@@ -1,5 +1,5 @@
-//! How good one leg of a track is (wire brief 4.4): a simplified E-model from loss, delay and jitter, then the rate and
-//! the layers against what was expected, smoothed. Pure.
+//! How good one leg of a track is (docs/protocol.md#connection-quality): a simplified E-model from loss, delay and
+//! jitter, then the rate and the layers against what was expected, smoothed. Pure.
 
 use livekit_protocol::ConnectionQuality;
 

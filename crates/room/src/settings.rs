@@ -1,5 +1,5 @@
-//! What a room is told at its creation: times, limits, codecs. Values only; the defaults are those of the wire brief's
-//! appendix.
+//! What a room is told at its creation: times, limits, codecs. Values only; the defaults are those of the
+//! reference server (docs/protocol.md#lifetimes).
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct Settings {
     pub max_participants: u32,
     /// Room metadata at the start.
     pub metadata: String,
-    /// Group the tracks of a member by the stream names that its client gave (wire brief 2.5).
+    /// Group the tracks of a member by the stream names that its client gave (docs/protocol.md#stream-names).
     pub sync_streams: bool,
     /// MIME types that may be published, preferred first, video and audio mixed. A request for another codec gets the
     /// first one of its kind instead.

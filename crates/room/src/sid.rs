@@ -1,4 +1,4 @@
-//! Makes sids: a prefix that says of what, and twelve random letters (wire brief 2.5).
+//! Makes sids: a prefix that says of what, and twelve random letters (docs/protocol.md#stream-names).
 
 use livekit_protocol::{TrackSource, TrackType};
 use rand::rngs::StdRng;

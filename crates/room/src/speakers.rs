@@ -1,4 +1,4 @@
-//! Who speaks, told as changes to those who listen (wire brief 4.3). Measuring is not done here.
+//! Who speaks, told as changes to those who listen (docs/protocol.md#speakers). Measuring is not done here.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::room::Room;
 use crate::track::Voice;
 use crate::{MemberKey, TrackNumber};
 
-/// Level of a pretended voice (wire brief 2.10).
+/// Level of a pretended voice (docs/protocol.md#resume).
 const SIMULATED_LEVEL: f32 = 0.9;
 
 /// Longest pretended speech, seconds.
@@ -33,7 +33,7 @@ impl Room {
         if !track.is_audio() || !track.visible || track.info.muted {
             return;
         }
-        // A level that is no number ends Rust clients (row 34 of wire brief 9).
+        // A level that is no number ends Rust clients (row 34 of docs/compatibility.md#the-45-rows).
         let level = if level.is_finite() { level.clamp(0.0, 1.0) } else { 0.0 };
         track.voice = if active { Voice { level, active } } else { SILENT };
         self.reconcile_voice(key);

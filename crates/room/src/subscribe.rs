@@ -1,4 +1,4 @@
-//! Who gets which track, and how much of it (wire brief 3).
+//! Who gets which track, and how much of it (docs/protocol.md#subscribing).
 //!
 //! One rule decides whether a member has a track ([`Room::due`]); everything that could change its answer asks
 //! [`Room::reconcile`] to make it so.
@@ -56,7 +56,7 @@ impl Room {
     }
 
     /// A member's state was told to the others: gives its new tracks to whoever is to have them. Before that a client
-    /// would get media of something that it knows nothing of, and drop it (wire brief 2.5).
+    /// would get media of something that it knows nothing of, and drop it (docs/protocol.md#stream-names).
     pub(crate) fn offer_announced(&mut self, now: Instant, publisher: MemberKey) {
         let Some(member) = self.members.get(&publisher).filter(|member| !member.is_hidden()) else { return };
         let mut new = Vec::new();

@@ -60,7 +60,7 @@ impl Track {
         self.info.codecs.len() > 1
     }
 
-    /// Names of its codecs, lower case and without their kind (row 25 of wire brief 9).
+    /// Names of its codecs, lower case and without their kind (row 25 of docs/compatibility.md#the-45-rows).
     pub(crate) fn codec_names(&self) -> Vec<String> {
         let primary = self.info.mime_type.as_str();
         let name = |codec: &proto::SimulcastCodecInfo| {

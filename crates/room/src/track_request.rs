@@ -1,4 +1,4 @@
-//! From an `AddTrackRequest` to the track as it will be announced (wire brief 2.5 to 2.7). Pure.
+//! From an `AddTrackRequest` to the track as it will be announced (docs/protocol.md#publishing). Pure.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! Who hears when about whom: publishers at once, the others collected (wire brief 4.1). Also the room's own update.
+//! Who hears when about whom: publishers at once, the others collected (docs/protocol.md#participant-updates). Also the
+//! room's own update.
 //!
 //! As long as an interval's budget of messages lasts, changes are announced at once, so that small rooms never wait; what
 //! follows waits for the interval. Departures have a shorter interval of their own, because pending calls to a member
@@ -17,7 +18,8 @@ use crate::member::Member;
 use crate::pending::{Departed, Urgency};
 use crate::room::Room;
 
-/// Clients from this protocol version on know that a new session of an identity ends the old one (wire brief 1.8).
+/// Clients from this protocol version on know that a new session of an identity ends the old one
+/// (docs/protocol.md#protocol-versions).
 const KNOWS_IDENTITY_REJOIN: i32 = 12;
 
 impl Room {

@@ -1,4 +1,4 @@
-//! What a token says, as JSON (wire brief 1.3). Unknown claims are ignored, `null` counts as absent.
+//! What a token says, as JSON (docs/protocol.md#access-token). Unknown claims are ignored, `null` counts as absent.
 
 use std::collections::BTreeMap;
 use std::fmt;

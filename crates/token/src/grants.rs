@@ -1,4 +1,4 @@
-//! The rights in a token, and what an absent right means (wire brief 1.3).
+//! The rights in a token, and what an absent right means (docs/protocol.md#access-token).
 
 use serde::{Deserialize, Serialize};
 

@@ -64,7 +64,7 @@ pub enum Reliability {
     Lossy,
 }
 
-/// The data channels of the LiveKit protocol (wire brief 2.4).
+/// The data channels of the LiveKit protocol (docs/protocol.md#data-channels).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
     /// `_reliable`: ordered, complete; `DataPacket` messages.

@@ -16,9 +16,9 @@ use crate::config::{Config, ConfigError, DEV_KEY};
 use crate::{discover, log};
 
 /// Version of the protocol's reference server whose behaviour clients may expect. They switch features by it, so it is
-/// not the version of this program (wire brief 1.9: strict semver, at least 1.8.0).
+/// not the version of this program (docs/protocol.md#join-response: strict semver, at least 1.8.0).
 const COMPATIBLE_VERSION: &str = "1.9.0";
-/// Number of the signalling protocol (wire brief 1.8).
+/// Number of the signalling protocol (docs/protocol.md#protocol-versions).
 const PROTOCOL: i32 = 17;
 /// Shorter secrets can be guessed from a token.
 const SECRET_BYTES_MIN: usize = 32;

@@ -1,4 +1,5 @@
-//! The checks of a join in their order (wire brief 1.4), and the request to the node that comes out of them.
+//! The checks of a join in their order (docs/protocol.md#admission), and the request to the node that comes out of
+//! them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -87,7 +88,7 @@ pub(crate) fn admit(
     Ok(Admission { request, issuer: Issuer { keys: keys.clone(), claims } })
 }
 
-/// The header wins over the query (wire brief 1.2).
+/// The header wins over the query (docs/protocol.md#where-the-token-stands).
 fn token<'a>(call: &'a Call<'_>) -> Result<&'a str, Refusal> {
     let token = match call.authorization {
         Some(header) => header.strip_prefix("Bearer ").ok_or(Refusal::NotBearer)?.trim(),

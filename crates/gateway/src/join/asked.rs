@@ -42,7 +42,7 @@ impl Asked {
         }
     }
 
-    /// Wire brief 1.5.
+    /// docs/protocol.md#join-parameters.
     fn from_parameters(query: &Query, strict: bool) -> Result<Self, Refusal> {
         let attributes = match query.get("attributes") {
             "" => BTreeMap::new(),
@@ -70,7 +70,7 @@ impl Asked {
         })
     }
 
-    /// Wire brief 1.6. What is absent is `false` here, but for what has presence of its own.
+    /// docs/protocol.md#join-request. What is absent is `false` here, but for what has presence of its own.
     fn from_join_request(join: proto::JoinRequest) -> Self {
         let settings = join.connection_settings.unwrap_or_default();
         Self {

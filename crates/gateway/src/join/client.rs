@@ -1,5 +1,6 @@
 //! What the client says of itself: `ClientInfo` from the query, completed from the `User-Agent` where the SDK runs in a
-//! browser and leaves that to the server. Quirks are decided by it (wire brief 2.12), so it is complete before the join.
+//! browser and leaves that to the server. Quirks are decided by it (docs/protocol.md#client-quirks), so it is complete
+//! before the join.
 
 use std::net::IpAddr;
 
@@ -12,7 +13,7 @@ use crate::query::Query;
 /// Longest text taken from a query or a header, bytes.
 const TEXT_BYTES_MAX: usize = 256;
 
-/// Reads the parameters of `/rtc` (wire brief 1.5).
+/// Reads the parameters of `/rtc` (docs/protocol.md#join-parameters).
 pub(super) fn from_query(query: &Query) -> ClientInfo {
     let text = |name: &str| clip(query.get(name)).to_owned();
     ClientInfo {

@@ -1,5 +1,5 @@
-//! The tokens that a joined client reconnects with (wire brief 1.10): as the first one, but with the participant as it
-//! is now, so that a reconnect undoes no change.
+//! The tokens that a joined client reconnects with (docs/protocol.md#token-refresh): as the first one, but with the
+//! participant as it is now, so that a reconnect undoes no change.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

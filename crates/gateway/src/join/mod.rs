@@ -1,4 +1,4 @@
-//! From an HTTP request to a checked join (wire brief 1.2 to 1.6). Validation and joining share every step.
+//! From an HTTP request to a checked join (docs/protocol.md#getting-in). Validation and joining share every step.
 //!
 //! | module | owns |
 //! |---|---|

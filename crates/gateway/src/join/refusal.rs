@@ -1,5 +1,5 @@
-//! Every refusal of a join with its status and sentence (wire brief 1.4). Clients show the sentence; the browser client
-//! compares one of them to the letter.
+//! Every refusal of a join with its status and sentence (docs/protocol.md#admission). Clients show the sentence; the
+//! browser client compares one of them to the letter.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

@@ -1,4 +1,5 @@
-//! Unpacking a `join_request` (wire brief 1.6): base64url of a protobuf that may hold a gzipped protobuf.
+//! Unpacking a `join_request` (docs/protocol.md#join-request): base64url of a protobuf that may hold a gzipped
+//! protobuf.
 
 use std::io::Read;
 

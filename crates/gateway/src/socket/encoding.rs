@@ -1,4 +1,5 @@
-//! Protobuf or JSON, as the client speaks (wire brief 1.7). Every socket begins in protobuf and follows its client.
+//! Protobuf or JSON, as the client speaks (docs/protocol.md#framing). Every socket begins in protobuf and follows its
+//! client.
 
 use axum::extract::ws::Message;
 use livekit_protocol as proto;

@@ -1,5 +1,5 @@
-//! A joined client's WebSocket (wire brief 1.7): its requests go to the room in order, the room's messages come back in
-//! order. Knows nothing of what they mean.
+//! A joined client's WebSocket (docs/protocol.md#framing): its requests go to the room in order, the room's messages
+//! come back in order. Knows nothing of what they mean.
 //!
 //! | module | owns |
 //! |---|---|

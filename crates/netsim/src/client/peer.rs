@@ -19,7 +19,7 @@ use tutti_transport::{DatagramKind, classify};
 use crate::crypto;
 use crate::stamp::Kind;
 
-/// The channels that a client opens (wire brief 2.4).
+/// The channels that a client opens (docs/protocol.md#data-channels).
 pub(crate) const RELIABLE: &str = "_reliable";
 pub(crate) const LOSSY: &str = "_lossy";
 

@@ -14,7 +14,7 @@ pub enum NegotiationError {
     /// The text is no session description.
     #[error("session description: {0}")]
     Malformed(#[from] tutti_sdp::Error),
-    /// This role never reads or writes such a description (wire brief 2.1).
+    /// This role never reads or writes such a description (docs/protocol.md#peer-connections).
     #[error("a connection in role {role:?} has no {what}")]
     WrongRole {
         /// Role of the connection.

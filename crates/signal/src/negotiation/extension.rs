@@ -61,7 +61,7 @@ pub(super) struct SectionExtensions {
 }
 
 /// Chooses from what the client offers. Both directions share the ids, so that a section may change its direction
-/// later and keep them (wire brief 2.1).
+/// later and keep them (docs/protocol.md#peer-connections).
 pub(super) fn choose(section: &MediaSection, kind: MediaKind, sends: bool, playout_delay: bool) -> SectionExtensions {
     let mut chosen = SectionExtensions::default();
     for offered in &section.extensions {

@@ -26,7 +26,7 @@ pub(super) fn feedback(codec: Codec) -> FeedbackSet {
     }
 }
 
-/// A format that we offer. The payload types are those that every client has seen for years (wire brief 2.8).
+/// A format that we offer. The payload types are those that every client has seen for years (docs/protocol.md#formats).
 struct OwnFormat {
     codec: Codec,
     payload_type: u8,

@@ -8,7 +8,7 @@ use tutti_transport::IceCredentials;
 
 use super::{LocalParameters, NegotiationError};
 
-/// Largest data channel message that we take, bytes. Clients stay below 64,000 (wire brief 2.4).
+/// Largest data channel message that we take, bytes. Clients stay below 64,000 (docs/protocol.md#data-channels).
 const MESSAGE_SIZE_MAX: u64 = 65_536;
 /// SCTP port, by custom.
 const SCTP_PORT: u16 = 5000;

@@ -1,4 +1,4 @@
-//! What a client is, and the treatment that it needs for it (wire brief 2.12).
+//! What a client is, and the treatment that it needs for it (docs/protocol.md#client-quirks).
 
 use livekit_protocol as proto;
 use proto::client_info::Sdk;
@@ -35,7 +35,7 @@ impl Peer {
         }
     }
 
-    /// Protocol version of the client (wire brief 1.8).
+    /// Protocol version of the client (docs/protocol.md#protocol-versions).
     pub fn protocol(&self) -> i32 {
         self.protocol
     }

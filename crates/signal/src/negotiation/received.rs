@@ -6,7 +6,7 @@ use tutti_sdp::{GroupSemantics, MediaSection, RidDirection};
 
 use super::{Published, SectionPolicy};
 
-/// Restriction ids from the smallest layer up, in every spelling in use (wire brief 2.7).
+/// Restriction ids from the smallest layer up, in every spelling in use (docs/protocol.md#layers-and-codecs).
 const RIDS_BY_NAME: [&[&str]; 2] = [&["q", "h", "f"], &["2", "1", "0"]];
 
 /// Simulcast streams of one section.

@@ -5,7 +5,7 @@ use tutti_forward::{LayerTarget, PayloadFormat, PublishTrack, SubscribeTrack, Su
 use tutti_rtp::{Codec, ExtensionMap, MediaKind};
 use tutti_transport::{Fingerprint, IceCredentials, RemoteParameters};
 
-/// Which peer connection of the client this is (wire brief 2.1).
+/// Which peer connection of the client this is (docs/protocol.md#peer-connections).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Dual mode: the client offers, we only receive.
@@ -89,7 +89,7 @@ pub struct Outgoing {
     pub subscription: SubscriptionKey,
     /// `TR_…`, the track id in the description and in `mid_to_track_id`.
     pub track_sid: String,
-    /// Stream id of the msid: `PA_…|TR_…` or `PA_…|camera` (wire brief 2.5).
+    /// Stream id of the msid: `PA_…|TR_…` or `PA_…|camera` (docs/protocol.md#stream-names).
     pub stream: String,
     /// Audio or video.
     pub kind: MediaKind,

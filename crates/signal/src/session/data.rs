@@ -9,7 +9,7 @@ use tutti_transport::{Channel, TransportCommand, TransportId};
 
 use super::{Output, Session};
 
-/// Reliable packets for a client whose channels are not open yet are kept this long (wire brief 2.4).
+/// Reliable packets for a client whose channels are not open yet are kept this long (docs/protocol.md#data-channels).
 const PENDING_TTL: Duration = Duration::from_secs(2);
 /// And no more than this many bytes of them.
 const PENDING_BYTES_MAX: usize = 100 * 1024;

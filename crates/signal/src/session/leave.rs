@@ -11,7 +11,8 @@ use tutti_transport::TransportCommand;
 use super::{FAILED_MEDIA_GRACE, LEAVE_OVERTAKEN, Output, Session};
 
 impl Session {
-    /// The client's socket is gone. Its media goes on; a client that never had any is gone too (wire brief 2.10).
+    /// The client's socket is gone. Its media goes on; a client that never had any is gone too
+    /// (docs/protocol.md#resume).
     pub fn handle_socket_gone(&mut self) {
         if self.ended || !self.attached {
             return;

@@ -2,7 +2,7 @@
 //!
 //! Owns the client's peer connections' descriptions and what it was told. Decides nothing about the room: requests go
 //! to the room as values, and what the room decides comes back as [`Notice`]s. The order of what leaves is the order
-//! in which it was decided (wire brief 2.11).
+//! in which it was decided (docs/protocol.md#order-of-messages).
 
 mod data;
 mod leave;
@@ -35,15 +35,15 @@ pub use negotiate::{member_of, transports_of};
 use publish::{Accepted, Unclaimed};
 use subscribe::Sent;
 
-/// A fresh token goes out this often (wire brief 1.10).
+/// A fresh token goes out this often (docs/protocol.md#token-refresh).
 const TOKEN_REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
-/// A client whose media failed has this long to resume (wire brief 2.10).
+/// A client whose media failed has this long to resume (docs/protocol.md#resume).
 const FAILED_MEDIA_GRACE: Duration = Duration::from_secs(5);
 /// A client that leaves ends its media too, and the end of its media may be here before its `Leave`: it is waited for
 /// this long before the client is asked to resume.
 const LEAVE_OVERTAKEN: Duration = Duration::from_millis(500);
 
-/// How many peer connections the client has (wire brief 2.1).
+/// How many peer connections the client has (docs/protocol.md#peer-connections).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// One that it offers and one that we offer.
@@ -205,7 +205,7 @@ impl Session {
         self.start.member
     }
 
-    /// Whether the server's connection is the one that makes the client connected (wire brief 2.1).
+    /// Whether the server's connection is the one that makes the client connected (docs/protocol.md#peer-connections).
     pub fn subscriber_primary(&self) -> bool {
         self.start.mode == Mode::Dual && self.start.protocol >= 3 && self.start.can_subscribe
     }
@@ -272,7 +272,8 @@ impl Session {
         self.outputs.push_back(Output::Respond(frame.clone()));
     }
 
-    /// Old clients cannot decode messages that they do not know (wire brief 2.12, 3).
+    /// Old clients cannot decode messages that they do not know (docs/protocol.md#client-quirks,
+    /// docs/protocol.md#subscribing).
     fn understands(&self, message: &Message) -> bool {
         match message {
             Message::RequestResponse(response) if response.reason == 0 => self.start.protocol >= 15,

@@ -54,7 +54,7 @@ impl Session {
             return;
         }
         self.accepted.push(Accepted { track, cid, request, mime, mid: None });
-        // The section may have come first (wire brief 2.6).
+        // The section may have come first (docs/protocol.md#publishing).
         for section in std::mem::take(&mut self.unclaimed) {
             match self.claim(&section) {
                 Some(policy) => self.attach(&section.mid, policy),
@@ -64,7 +64,7 @@ impl Session {
     }
 
     /// Finds the accepted track that a section is for: by client id, else the first of its kind still without a
-    /// section, because some clients change ids (wire brief 2.5).
+    /// section, because some clients change ids (docs/protocol.md#stream-names).
     pub(super) fn claim(&mut self, section: &OfferedSection) -> Option<SectionPolicy> {
         let free = |held: &&mut Accepted| held.mid.is_none();
         let by_id = self.accepted.iter().position(|held| held.mid.is_none() && held.names(&section.cid));
@@ -114,7 +114,7 @@ impl Session {
         self.outputs.push_back(Output::Room(Request::Negotiated(negotiated)));
     }
 
-    /// The client stopped sending on a track's section: that is how it unpublishes (wire brief 2.6).
+    /// The client stopped sending on a track's section: that is how it unpublishes (docs/protocol.md#publishing).
     /// A backup codec's section may end alone.
     pub(super) fn section_ended(&mut self, mid: &str, key: TrackKey) {
         let track = TrackNumber(key.index());
@@ -146,7 +146,7 @@ impl Session {
     }
 }
 
-/// How layers arrive: as the request says, else by the codec (wire brief 2.7).
+/// How layers arrive: as the request says, else by the codec (docs/protocol.md#layers-and-codecs).
 fn layer_mode(codec: Option<&proto::SimulcastCodec>, chosen: Option<tutti_rtp::Codec>) -> LayerMode {
     use proto::video_layer::Mode;
     match codec.map(|codec| codec.video_layer_mode()) {

@@ -58,7 +58,8 @@ impl Session {
         self.outputs.push_back(Output::Room(request));
     }
 
-    /// A client's own leave means now; the reason is its own if it is one that a client may give (wire brief 1.10).
+    /// A client's own leave means now; the reason is its own if it is one that a client may give
+    /// (docs/protocol.md#leave).
     fn client_leaves(&mut self, leave: &proto::LeaveRequest) {
         use proto::DisconnectReason as Why;
         let reason = match Why::try_from(leave.reason) {
@@ -69,7 +70,7 @@ impl Session {
         self.end();
     }
 
-    /// Data blobs are off, as they are in the reference server unless configured (wire brief 5.5).
+    /// Data blobs are off, as they are in the reference server unless configured (docs/protocol.md#data-tracks).
     fn refuse_blob(&mut self, request_id: u32) {
         self.respond(Message::RequestResponse(proto::RequestResponse {
             request_id,

@@ -1,4 +1,4 @@
-//! A new socket takes up the session: the client's identity, tracks and connections stay (wire brief 2.10).
+//! A new socket takes up the session: the client's identity, tracks and connections stay (docs/protocol.md#resume).
 
 use std::time::Instant;
 
@@ -42,7 +42,7 @@ impl Session {
     }
 
     /// The rest of a resume, after the room's own words: clients drop media of a participant that they do not know
-    /// (wire brief 2.10), so the offer that restarts ICE comes last.
+    /// (docs/protocol.md#resume), so the offer that restarts ICE comes last.
     pub(super) fn catch_up(&mut self) {
         let Some(simulated) = self.catching_up.take().filter(|_| self.attached) else { return };
         self.outputs.push_back(Output::RefreshToken);

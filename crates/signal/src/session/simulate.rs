@@ -1,4 +1,4 @@
-//! Faults on request, for the test suites of the clients (wire brief 2.10).
+//! Faults on request, for the test suites of the clients (docs/protocol.md#resume).
 
 use livekit_protocol as proto;
 use proto::leave_request::Action;

@@ -1,5 +1,6 @@
 //! A tiny model of a client's peer connection. It knows the rules of media sections and checks every description of
-//! ours against them (RFC 8829, sections 5.2 and 5.3; RFC 9143; wire brief 2.2 and 2.5).
+//! ours against them (RFC 8829, sections 5.2 and 5.3; RFC 9143; docs/protocol.md#descriptions,
+//! docs/protocol.md#stream-names).
 
 use std::collections::{BTreeMap, BTreeSet};
 
