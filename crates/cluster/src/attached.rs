@@ -45,7 +45,7 @@ impl Attached {
 
 /// Sends one client's requests to its room, wherever that is.
 pub struct RequestSender {
-    /// `None`: nobody.
+    /// `None`: no session.
     to: Option<(Arc<Directory>, SocketAddress)>,
 }
 

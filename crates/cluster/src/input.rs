@@ -35,14 +35,14 @@ pub struct Ticket(pub u64);
 /// What reaches a room.
 #[derive(Debug)]
 pub enum RoomInput {
-    /// Somebody joins or resumes over a new socket. Answered by [`RoomOutput::Admitted`].
+    /// A client joins or resumes over a new socket. Answered by [`RoomOutput::Admitted`].
     Join {
         /// The new socket.
         socket: SocketNumber,
         /// Who, and what it wants.
         request: Box<JoinRequest>,
     },
-    /// Somebody asks something. Answered by [`RoomOutput::Answer`].
+    /// A question of the gateway or the server API. Answered by [`RoomOutput::Answer`].
     Ask {
         /// Name of the question.
         ticket: Ticket,
@@ -74,7 +74,7 @@ pub enum RoomInput {
 /// What a room may be asked. Each asks for just what it needs.
 #[derive(Debug)]
 pub enum Question {
-    /// Whether somebody would be let in now.
+    /// Whether a join would be accepted now.
     MayJoin(Box<Joiner>),
     /// The room itself.
     Room,
@@ -95,13 +95,13 @@ pub enum Answer {
     Room(Box<proto::Room>),
     /// To [`Question::Participants`].
     Participants(Vec<proto::ParticipantInfo>),
-    /// To [`Question::Participant`]; `None` = nobody has this identity.
+    /// To [`Question::Participant`]; `None` = no member has this identity.
     Participant(Option<Box<proto::ParticipantInfo>>),
     /// To [`Question::Admin`].
     Admin(Result<AdminReply, AdminError>),
 }
 
-/// Why nobody joined.
+/// Why a join failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The client is told this by a `LeaveRequest`, which it understands best.

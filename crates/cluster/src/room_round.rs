@@ -23,7 +23,7 @@ pub struct RoomRound {
 }
 
 impl RoomRound {
-    /// A room with nobody in it.
+    /// A room without members.
     pub fn new(start: RoomStart) -> Self {
         Self { core: RoomCore::new(start) }
     }

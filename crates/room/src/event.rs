@@ -66,7 +66,7 @@ pub struct Chronicle {
     finished: bool,
 }
 
-/// What is needed to tell of somebody's end.
+/// What the event of a member's end needs.
 #[derive(Debug)]
 struct Present {
     info: proto::ParticipantInfo,

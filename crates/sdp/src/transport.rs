@@ -9,7 +9,7 @@ pub enum Setup {
     Active,
     /// The reader does.
     Passive,
-    /// Nobody for now.
+    /// `holdconn`: no connection for now.
     HoldConn,
 }
 
