@@ -9,7 +9,7 @@ use crate::oracle::{self, Outcome};
 use crate::scenario::{ACT, Fault, Scenario};
 use crate::world::World;
 
-/// How long all sides may take to agree once nothing goes wrong any more. A peer that vanished is given up after 35 s;
+/// How long all sides may take to agree once nothing goes wrong any more. A peer that vanished is given up after 20 s;
 /// a client that cannot resume tries for long before it joins anew.
 const SETTLE: Duration = Duration::from_secs(150);
 /// How often agreement is looked for.

@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 /// a row. The value of other LiveKit servers, which their clients' timers are tuned to.
 pub(crate) const DISCONNECTED_AFTER: Duration = Duration::from_secs(10);
 
-/// Silence after which consent is gone and nothing may be sent any more (RFC 7675, section 5.1).
-pub(crate) const CONSENT_EXPIRES_AFTER: Duration = Duration::from_secs(30);
+/// Silence after which the peer is given up and nothing is sent to it any more: when browsers give up too. RFC 7675,
+/// section 5.1 would let consent last 30 s, but a machine that died cannot be told from a network that is away, and
+/// whoever is in the room should not look at a ghost for longer. With the time that signalling then grants for a return
+/// it is gone after 20 s (docs/networks.md).
+pub(crate) const GIVEN_UP_AFTER: Duration = Duration::from_secs(15);
 
 /// How long a peer whose description is known may take to be heard for the first time.
 pub(crate) const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(30);
@@ -20,7 +23,7 @@ pub(crate) enum Verdict {
     Alive,
     /// Silent for [`DISCONNECTED_AFTER`].
     Silent,
-    /// Never heard, or silent for [`CONSENT_EXPIRES_AFTER`].
+    /// Never heard, or silent for [`GIVEN_UP_AFTER`].
     Dead,
 }
 
@@ -90,7 +93,7 @@ impl Liveness {
         match self.state {
             State::Awaited { deadline } => deadline,
             State::Alive { heard_at } => Some(heard_at + DISCONNECTED_AFTER),
-            State::Silent { heard_at } => Some(heard_at + CONSENT_EXPIRES_AFTER),
+            State::Silent { heard_at } => Some(heard_at + GIVEN_UP_AFTER),
             State::Dead => None,
         }
     }

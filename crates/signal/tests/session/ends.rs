@@ -82,11 +82,14 @@ fn failed_media_asks_for_a_resume_and_is_given_up_after_the_grace() {
     session.handle_transport(now, transport, TransportEvent::Failed { reason: "consent" });
     assert!(drain(&mut session).is_empty(), "the client may be leaving");
     let due = session.poll_timeout().expect("a deadline");
+    assert_eq!(due, now + Duration::from_millis(500));
     session.handle_timeout(due);
     let outputs = drain(&mut session);
     assert!(matches!(said(&outputs).as_slice(), [Message::Leave(leave)] if leave.action() == Action::Resume));
     assert!(outputs.iter().any(|output| matches!(output, Output::CloseSocket)));
+    // docs/networks.md: 15 s of silence end the media, and 20 s the participant.
     let due = session.poll_timeout().expect("a deadline");
+    assert_eq!(due, now + Duration::from_secs(5));
     session.handle_timeout(due);
     let outputs = drain(&mut session);
     assert!(matches!(outputs[0], Output::Room(Request::Leave(proto::DisconnectReason::ConnectionTimeout))));
@@ -108,6 +111,7 @@ fn a_connection_that_works_does_not_make_up_for_one_that_is_gone() {
     session.handle_transport(now, publisher, TransportEvent::Connected { tcp: false });
     drain(&mut session);
     let due = session.poll_timeout().expect("a deadline");
+    assert_eq!(due, now + Duration::from_secs(15), "what docs/networks.md grants who resumes");
     session.handle_timeout(due);
     assert!(matches!(drain(&mut session).last(), Some(Output::Ended)), "it can only begin anew");
 
