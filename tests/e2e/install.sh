@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the end-to-end tests need from Debian, if it is missing and we may: Chromium, fonts, venv, iproute2.
+# Installs what the tests need from Debian, if it is missing and we may: Chromium, fonts, venv, iproute2; and
+# OpenSSL's headers, for the peer that tests of DTLS compare with.
 set -eu
 
 wanted=""
@@ -7,6 +8,8 @@ command -v "${TUTTI_E2E_CHROMIUM:-chromium}" >/dev/null 2>&1 || wanted="$wanted 
 command -v python3 >/dev/null 2>&1 || wanted="$wanted python3"
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || wanted="$wanted python3-venv"
 command -v ip >/dev/null 2>&1 || wanted="$wanted iproute2"
+command -v pkg-config >/dev/null 2>&1 || wanted="$wanted pkg-config"
+[ -n "$(find /usr/include /usr/local/include -path '*openssl/ssl.h' 2>/dev/null | head -n 1)" ] || wanted="$wanted libssl-dev"
 [ -n "$(find /usr/share/fonts -iname 'NotoSansCJK*' 2>/dev/null | head -n 1)" ] || wanted="$wanted fonts-noto-cjk"
 
 if [ -z "$wanted" ]; then

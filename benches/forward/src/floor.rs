@@ -1,14 +1,13 @@
 //! The floor: the same packets, sealed under one key for each subscriber and handed to the kernel. No lookup, no
 //! state, no feedback; the messages for the kernel are prepared beforehand.
 
-// The AEAD call without a copy, and sendmmsg, have no safe wrapper.
+// sendmmsg has no safe wrapper.
 #![allow(unsafe_code)]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::ptr;
 
-use aws_lc_sys::{EVP_AEAD_CTX, EVP_AEAD_CTX_free, EVP_AEAD_CTX_new, EVP_AEAD_CTX_seal_scatter, EVP_aead_aes_256_gcm};
+use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use crate::meter::Meter;
 use crate::stream::{AUDIO_LEN, AUDIO_PACKETS, FRAME_PACKETS, FRAMES, VIDEO_LEN};
@@ -23,20 +22,11 @@ const ARENA_BYTES: usize = 1 << 20;
 /// Messages in one call.
 const MESSAGES: usize = 64;
 
-/// One subscriber's key.
-struct Key(*mut EVP_AEAD_CTX);
-
-impl Drop for Key {
-    fn drop(&mut self) {
-        // SAFETY: made by `EVP_AEAD_CTX_new`, freed once.
-        unsafe { EVP_AEAD_CTX_free(self.0) };
-    }
-}
-
 /// The floor for a number of subscribers.
 pub(crate) struct Floor {
     socket: UdpSocket,
-    keys: Vec<Key>,
+    /// One for each subscriber.
+    keys: Vec<LessSafeKey>,
     names: Vec<libc::sockaddr_in>,
     payloads: Vec<Vec<u8>>,
     arena: Vec<u8>,
@@ -64,10 +54,9 @@ impl Floor {
         }
         let names: Vec<_> = addresses.map(name).collect();
         let key = |number: usize| {
-            let mut key = [0; 32];
+            let mut key = [0; 16];
             key[..8].copy_from_slice(&(number as u64).to_le_bytes());
-            // SAFETY: the key is readable for its length.
-            Key(unsafe { EVP_AEAD_CTX_new(EVP_aead_aes_256_gcm(), key.as_ptr(), key.len(), TAG_LEN) })
+            LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &key).expect("a key of its length"))
         };
         Self {
             socket,
@@ -131,26 +120,10 @@ impl Floor {
         header[2..10].copy_from_slice(&index.to_be_bytes());
         let mut nonce = [0; 12];
         nonce[4..].copy_from_slice(&index.to_be_bytes());
-        let mut tag_len = 0;
-        // SAFETY: all slices are readable or writable for the lengths given and do not overlap.
-        let done = unsafe {
-            EVP_AEAD_CTX_seal_scatter(
-                self.keys[subscriber].0,
-                sealed.as_mut_ptr(),
-                tag.as_mut_ptr(),
-                &raw mut tag_len,
-                tag.len(),
-                nonce.as_ptr(),
-                nonce.len(),
-                payload.as_ptr(),
-                payload.len(),
-                ptr::null(),
-                0,
-                header.as_ptr(),
-                header.len(),
-            )
-        };
-        assert_eq!(done, 1);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.keys[subscriber]
+            .seal_out_of_place_scatter(nonce, Aad::from(&*header), payload, sealed, &[], tag)
+            .expect("lengths that fit");
         self.used += header_len + payload_len + TAG_LEN;
     }
 

@@ -27,7 +27,7 @@ const REPORTER: Ssrc = Ssrc(1);
 
 pub(crate) static CONFIG: LazyLock<Arc<TransportConfig>> = LazyLock::new(|| {
     let certificate = Certificate::generate().expect("a certificate");
-    Arc::new(TransportConfig::new(certificate).expect("a configuration"))
+    Arc::new(TransportConfig::new(certificate))
 });
 
 /// Datagrams on their way to the server, with their senders.

@@ -25,7 +25,7 @@ const OPUS_INTERVAL: Duration = Duration::from_millis(20);
 const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
 /// How much larger a key frame is.
 const KEY_FRAME_FACTOR: usize = 3;
-/// Shortest time between two, however many ask.
+/// Not more often, whoever asks.
 const KEY_FRAME_INTERVAL_MIN: Duration = Duration::from_millis(300);
 /// Packets of a layer that can be sent again.
 const HISTORY: usize = 256;

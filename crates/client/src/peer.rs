@@ -35,7 +35,7 @@ impl Endpoint {
     /// # Errors
     /// The system gives no randomness.
     pub fn new() -> Result<Self, ClientError> {
-        Ok(Self(Arc::new(TransportConfig::new(Certificate::generate()?)?)))
+        Ok(Self(Arc::new(TransportConfig::new(Certificate::generate()?))))
     }
 }
 

@@ -45,7 +45,7 @@ impl Attached {
 
 /// Sends one client's requests to its room, wherever that is.
 pub struct RequestSender {
-    /// `None`: no session.
+    /// `None`: nobody.
     to: Option<(Arc<Directory>, SocketAddress)>,
 }
 

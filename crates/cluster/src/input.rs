@@ -35,14 +35,14 @@ pub struct Ticket(pub u64);
 /// What reaches a room.
 #[derive(Debug)]
 pub enum RoomInput {
-    /// A client joins or resumes over a new socket. Answered by [`RoomOutput::Admitted`].
+    /// Somebody joins or resumes over a new socket. Answered by [`RoomOutput::Admitted`].
     Join {
         /// The new socket.
         socket: SocketNumber,
         /// Who, and what it wants.
         request: Box<JoinRequest>,
     },
-    /// A question of the gateway or the server API. Answered by [`RoomOutput::Answer`].
+    /// Somebody asks something. Answered by [`RoomOutput::Answer`].
     Ask {
         /// Name of the question.
         ticket: Ticket,
@@ -74,7 +74,7 @@ pub enum RoomInput {
 /// What a room may be asked. Each asks for just what it needs.
 #[derive(Debug)]
 pub enum Question {
-    /// Whether a join would be accepted now.
+    /// Whether somebody would be let in now.
     MayJoin(Box<Joiner>),
     /// The room itself.
     Room,
@@ -95,13 +95,13 @@ pub enum Answer {
     Room(Box<proto::Room>),
     /// To [`Question::Participants`].
     Participants(Vec<proto::ParticipantInfo>),
-    /// To [`Question::Participant`]; `None` = no member has this identity.
+    /// To [`Question::Participant`]; `None` = nobody has this identity.
     Participant(Option<Box<proto::ParticipantInfo>>),
     /// To [`Question::Admin`].
     Admin(Result<AdminReply, AdminError>),
 }
 
-/// Why a join failed.
+/// Why nobody joined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The client is told this by a `LeaveRequest`, which it understands best.

@@ -59,7 +59,7 @@ pub struct NodeCounts {
     pub slow_sockets: u64,
     /// Descriptions and tracks of clients that could not be used.
     pub refused: u64,
-    /// What rooms dropped, put off or refused because a client was over a limit.
+    /// What rooms dropped, put off or refused because somebody was over a limit.
     pub over_limit: OverLimit,
 }
 
@@ -201,7 +201,7 @@ impl Node {
     /// The participant of a room with this identity.
     ///
     /// # Errors
-    /// [`AdminRefusal::RoomNotFound`], or [`AdminRefusal::Room`] if no member has the identity.
+    /// [`AdminRefusal::RoomNotFound`], or [`AdminRefusal::Room`] if nobody has it.
     pub async fn participant(&self, room: &RoomName, identity: &str) -> Result<proto::ParticipantInfo, AdminRefusal> {
         let lanes = self.shared.directory.by_name(room).ok_or(AdminRefusal::RoomNotFound)?;
         match self.ask(&lanes, Question::Participant(identity.to_owned())).await {

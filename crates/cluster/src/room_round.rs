@@ -23,7 +23,7 @@ pub struct RoomRound {
 }
 
 impl RoomRound {
-    /// A room without members.
+    /// A room with nobody in it.
     pub fn new(start: RoomStart) -> Self {
         Self { core: RoomCore::new(start) }
     }

@@ -193,7 +193,7 @@ impl RoomTask {
     }
 
     fn carry_out_all(&mut self) {
-        // The counts are right before any client is told.
+        // Before anybody hears of it.
         self.registered.count(self.round.core().member_count(), self.round.core().room().over_limit());
         while let Some(output) = self.round.poll_output() {
             match output {

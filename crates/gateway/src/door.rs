@@ -1,8 +1,8 @@
-//! Connections: those that have not joined (visitors, at the door), and those of clients that have (inside).
+//! Connections: those that stand at the door, and those of clients that are in.
 //!
-//! A connection is a visitor until its join is accepted. Visitors have few places: when all are taken, a new one takes
-//! the place of the longest-waiting one of the address with most of them, so that one address cannot keep all. Joined
-//! clients keep their places; when those are taken, a join is refused with status 503.
+//! Whoever connects stands at the door until it has joined. Places there are few and given fairly: who takes all of them
+//! and says nothing loses its own to whoever comes. Clients that are in keep their places, and new ones are refused in
+//! words when there is none.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ pub(crate) struct Door {
     inside: Arc<Semaphore>,
 }
 
-/// The connections that have not joined.
+/// Who stands before the door.
 #[derive(Debug)]
 struct Step {
     places: Places,
@@ -40,7 +40,7 @@ pub(crate) struct Visitor {
 }
 
 impl Door {
-    /// A door that lets at most `inside_max` clients in.
+    /// A door to a house for `inside_max` clients.
     pub(crate) fn new(inside_max: usize) -> Self {
         let inside_max = inside_max.clamp(1, Semaphore::MAX_PERMITS);
         let step = Step {
@@ -52,8 +52,8 @@ impl Door {
         Self { step: Arc::new(Mutex::new(step)), inside: Arc::new(Semaphore::new(inside_max)) }
     }
 
-    /// A connection from `address` comes; another visitor may have to give up its place for it. The receiver hears when
-    /// this one has to; it is dropped unheard when it need not fear that any more.
+    /// A connection from `address` comes; somebody may have to go for it. The receiver hears when this one has to; it is
+    /// dropped unheard when it need not fear that any more.
     pub(crate) fn enter(&self, address: IpAddr) -> (Visitor, oneshot::Receiver<()>) {
         let (shown_out, must_go) = oneshot::channel();
         let mut step = lock(&self.step);

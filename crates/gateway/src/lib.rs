@@ -35,7 +35,7 @@ use tutti_token::Keys;
 
 pub use serve::{ServeError, listen, serve};
 
-/// Refused joins that are logged. No token is needed to be refused, so their number has no other bound.
+/// Refused joins that are logged. Anybody can have any number of them refused.
 const REFUSALS_LOGGED: Rate = Rate::new(10, 100);
 
 /// What the front door is opened with.

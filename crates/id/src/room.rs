@@ -64,7 +64,7 @@ impl fmt::Display for RoomName {
     }
 }
 
-/// A text from a client on one line: control characters are escaped.
+/// A text of somebody else's on one line.
 fn write_visible(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     use fmt::Write as _;
     for character in text.chars() {

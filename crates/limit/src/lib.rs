@@ -3,7 +3,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`rate`] | a steady flow with a burst, and how much of it is used |
+//! | [`rate`] | a steady flow with a burst, and what somebody has used of it |
 //! | [`places`] | a bounded number of places, from which the greediest source gives way |
 //!
 //! Must not: know what is being limited, or count what was refused: whoever drops something counts it.

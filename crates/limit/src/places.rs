@@ -1,6 +1,6 @@
 //! Places for those who have connected and not shown yet who they are.
 //!
-//! When all are taken, a newcomer takes the place of the longest-waiting one of the source that holds most. So
+//! When all are taken, somebody gives way to whoever comes: the longest-waiting one of the source that holds most. So
 //! one source that takes everything loses its own, and honest ones, who need their place for a moment only, keep theirs.
 
 use std::collections::{BTreeMap, VecDeque};

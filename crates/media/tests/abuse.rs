@@ -81,7 +81,7 @@ impl Hostile {
             ufrag: format!("{}hostile", ufrag_prefix(ShardNumber(0))),
             pwd: "password-for-the-hostile-one".into(),
         };
-        let config = Arc::new(TransportConfig::new(Certificate::generate().expect("certificate")).expect("config"));
+        let config = Arc::new(TransportConfig::new(Certificate::generate().expect("certificate")));
         let remote = |ice: &IceCredentials, fingerprint, dtls_role| {
             let (ice, message) = (ice.clone(), Some(65_536));
             let remote =

@@ -10,7 +10,7 @@ use str0m::crypto::dtls::{
 use str0m::crypto::{CryptoError, CryptoProvider, from_feature_flags};
 
 /// Feeds the jitter of every DTLS association of a simulation.
-pub(crate) const DTLS_SEED: u64 = 7;
+const DTLS_SEED: u64 = 7;
 
 /// One for all clients: making one takes longer than a handshake.
 static CERTIFICATE: LazyLock<DtlsCert> = LazyLock::new(|| {

@@ -20,7 +20,6 @@ use tutti_room::{MemberKey, Room, Settings};
 use tutti_signal::{Facts, Frame, Placement};
 use tutti_transport::{Certificate, LocalAddresses, Path, Proto, TransportConfig, TransportEvent};
 
-use crate::crypto::DTLS_SEED;
 use crate::story::Story;
 
 /// A room spreads from the second subscriber on, so that small rooms use several shards.
@@ -29,7 +28,7 @@ const SHARD_SUBSCRIBERS_MAX: usize = 1;
 /// The server's part of what is drawn once for all seeds: making a certificate takes longer than a call.
 static TRANSPORT: LazyLock<Arc<TransportConfig>> = LazyLock::new(|| {
     let certificate = Certificate::generate().expect("a certificate can be made on this machine");
-    Arc::new(TransportConfig::repeatable(certificate, DTLS_SEED).expect("a valid configuration"))
+    Arc::new(TransportConfig::new(certificate))
 });
 
 /// What the server tells the world.

@@ -1,4 +1,4 @@
-//! Members that left, kept for a while: a client that resumes is told of those it missed. Holds; decides nothing.
+//! Who left lately, for those who could not hear of it. Holds; decides nothing.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use livekit_protocol as proto;
 /// Departures remembered.
 const DEPARTURES_MAX: usize = 2048;
 
-/// The latest departures, oldest first.
+/// Who left lately.
 #[derive(Debug, Default)]
 pub(crate) struct Departures {
     recent: VecDeque<(Instant, proto::ParticipantInfo)>,

@@ -1,5 +1,5 @@
-//! Which qualities of one track its subscribers want, for each of its codecs (docs/protocol.md#dynacast). More is said
-//! at once, less after a delay, so that a viewer who looks away for a moment costs no key frame.
+//! Which qualities of one track anybody wants, for each of its codecs (docs/protocol.md#dynacast). More is said at
+//! once, less after a delay, so that a viewer who looks away for a moment costs no key frame.
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 //!
 //! Requests of members are answered on their socket instead, by a `RequestResponse`.
 
-/// Why a join is refused.
+/// Why somebody cannot join.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
     /// The room is over.
@@ -42,7 +42,7 @@ pub enum AdminError {
     /// The room is over.
     #[error("the room is closed")]
     Closed,
-    /// No member has this identity.
+    /// Nobody with this identity is in the room.
     #[error("participant does not exist: {identity}")]
     NoSuchMember {
         /// Identity asked for.
@@ -73,7 +73,7 @@ pub enum BadText {
         /// The limit, bytes.
         bytes_max: usize,
     },
-    /// It is a name and holds a control character.
+    /// It names somebody or something and holds a control character.
     #[error("{what} contains a control character")]
     ControlCharacter {
         /// Which text: `room name`, `identity`, `name`.

@@ -66,7 +66,7 @@ pub struct Chronicle {
     finished: bool,
 }
 
-/// What the event of a member's end needs.
+/// What is needed to tell of somebody's end.
 #[derive(Debug)]
 struct Present {
     info: proto::ParticipantInfo,

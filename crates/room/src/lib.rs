@@ -2,8 +2,8 @@
 //!
 //! [`Room`] is a state machine without I/O: what members' dialogues, the media plane and the server API ask goes in
 //! ([`Joiner`], [`Request`], [`AdminRequest`]), what dialogues and the outside are told comes out ([`Output`],
-//! [`Notice`], [`RoomEventKind`]). Time is an argument, sids come from a seed. What clients need on
-//! the wire is in docs/protocol.md.
+//! [`Notice`], [`RoomEventKind`]). Time is an argument, sids come from a seed. "Wire brief" in comments means the
+//! project's account of the LiveKit client protocol.
 //!
 //! | modules | what they are |
 //! |---|---|

@@ -18,7 +18,7 @@ use crate::{AdminError, AdminReply, JoinError, Joiner, MemberKey, Notice, Output
 const TAKES_EARLY_TRACKS: i32 = 8;
 
 impl Room {
-    /// Adds a member. The newest session of an identity wins: an older one is told to leave first.
+    /// Lets somebody in. The newest session of an identity wins: an older one is told to leave first.
     ///
     /// The new member is `JOINED`, others hear of it, and the tracks that it is to get are put out; its own notices are
     /// meant to follow the `JoinResponse`, which is made of [`Room::info`], [`Room::member_info`] and [`Room::others`].
@@ -42,7 +42,7 @@ impl Room {
         if let Some(old) = self.find(&member.identity) {
             let replaced = !member.is_hidden();
             if self.members.get(&old).is_some_and(|old| old.is_publisher) {
-                // Its tracks have ended: others are told now, not with the next batch.
+                // Its tracks have ended: nobody must wait for that.
                 urgency = Urgency::Now;
             }
             self.expel(now, old, DisconnectReason::DuplicateIdentity, Action::Disconnect, replaced);
@@ -71,7 +71,7 @@ impl Room {
         Ok(key)
     }
 
-    /// Whether [`Self::join`] would succeed, the rate of joins aside.
+    /// Whether [`Self::join`] would let somebody in who comes seldom enough.
     ///
     /// # Errors
     ///
@@ -186,7 +186,7 @@ impl Room {
         self.await_departure(now);
     }
 
-    /// Starts the departure timeout when the last participant has left (agents and recorders do not count).
+    /// Starts the departure clock when nobody who counts is left.
     pub(crate) fn await_departure(&mut self, now: Instant) {
         let anybody = self.members.values().any(|member| !member.is_dependent());
         if anybody {
@@ -209,7 +209,7 @@ impl Room {
         Ok(AdminReply::Room(Box::new(self.info())))
     }
 
-    /// Ends the room. Every member gets the same `Leave`; departures are not announced.
+    /// Ends the room. Nobody hears of the others' going, all are told the same.
     fn close(&mut self, now: Instant, reason: DisconnectReason, action: Action) {
         let everyone: Vec<_> = self.members.keys().copied().collect();
         if !everyone.is_empty() {

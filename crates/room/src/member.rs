@@ -165,7 +165,7 @@ impl Member {
         self.detached_since.is_none()
     }
 
-    /// Others do not see it.
+    /// Nobody else sees it.
     pub(crate) fn is_hidden(&self) -> bool {
         self.permission.hidden
     }
@@ -247,7 +247,7 @@ impl Member {
     }
 }
 
-/// Whether a member of this kind, with these rights, records.
+/// Whether somebody of this kind, with these rights, records.
 #[expect(deprecated, reason = "tokens still state it")]
 pub(crate) fn is_recorder(kind: Kind, permission: &proto::ParticipantPermission) -> bool {
     permission.recorder || kind == Kind::Egress
@@ -258,7 +258,7 @@ fn is_agent(kind: Kind, permission: &proto::ParticipantPermission) -> bool {
     permission.agent || kind == Kind::Agent
 }
 
-/// Whether a member of this kind, with these rights, does not count as a participant.
+/// Whether somebody of this kind, with these rights, does not count as a participant.
 pub(crate) fn is_dependent(kind: Kind, permission: &proto::ParticipantPermission) -> bool {
     is_recorder(kind, permission) || is_agent(kind, permission)
 }

@@ -211,7 +211,7 @@ pub(crate) struct Stamp<'a> {
     pub(crate) sid: &'a str,
     /// It came on the lossy channel.
     pub(crate) lossy: bool,
-    /// An agent sends in another participant's name: its message is marked as generated.
+    /// An agent speaks for somebody else: mark what it says as generated.
     pub(crate) generated: bool,
 }
 

@@ -40,7 +40,7 @@ impl Track {
         }
     }
 
-    /// What the publisher should send now. `None` = nothing: no subscriber wants it.
+    /// What the publisher should send now. `None` = nothing, nobody wants it.
     fn expected(&self) -> Option<Expected> {
         let media = self.media();
         let unknown = Expected { media, bitrate: 0, layers: 0 };

@@ -20,7 +20,7 @@ const UNNOTICED: Duration = Duration::from_secs(30);
 const OWED_MAX: usize = 1024;
 
 impl Member {
-    /// Keeps a message until there is a socket. A member that missed too many must join anew.
+    /// Keeps a message until there is a socket. Whoever is owed too much has missed it all.
     pub(crate) fn owe(&mut self, message: Message) {
         if self.missed {
             return;

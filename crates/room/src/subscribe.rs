@@ -18,7 +18,7 @@ use crate::target::TrackSettings;
 use crate::track::Subscription;
 use crate::{MemberKey, Notice, Subscribe, SubscriptionNumber, TrackNumber};
 
-/// Whether tracks are given without having been asked for.
+/// Whether tracks that nobody asked for are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Auto {
     /// If the member gets everything and is active.
@@ -47,7 +47,7 @@ impl Room {
         self.subscribe_to_existing_data_tracks(key);
     }
 
-    /// Gives a track to every member that is to have it.
+    /// Gives a track to whoever is to have it.
     pub(crate) fn offer_track(&mut self, now: Instant, track: TrackNumber) {
         let members: Vec<_> = self.members.keys().copied().collect();
         for member in members {
@@ -55,8 +55,8 @@ impl Room {
         }
     }
 
-    /// A member's state was told to the others: gives its new tracks to the members that are to have them. Before that
-    /// a client would get media of something that it knows nothing of, and drop it (docs/protocol.md#stream-names).
+    /// A member's state was told to the others: gives its new tracks to whoever is to have them. Before that a client
+    /// would get media of something that it knows nothing of, and drop it (docs/protocol.md#stream-names).
     pub(crate) fn offer_announced(&mut self, now: Instant, publisher: MemberKey) {
         let Some(member) = self.members.get(&publisher).filter(|member| !member.is_hidden()) else { return };
         let mut new = Vec::new();

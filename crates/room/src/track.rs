@@ -9,7 +9,7 @@ use crate::score::Scorer;
 use crate::target::TrackSettings;
 use crate::{MemberKey, SubscriptionNumber, Target, TrackNumber};
 
-/// How loud a member speaks.
+/// How loud somebody speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct Voice {
     /// 0.0 to 1.0, 0.0 when not active.

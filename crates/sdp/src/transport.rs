@@ -9,7 +9,7 @@ pub enum Setup {
     Active,
     /// The reader does.
     Passive,
-    /// `holdconn`: no connection for now.
+    /// Nobody for now.
     HoldConn,
 }
 

@@ -1,28 +1,38 @@
 //! The certificate of the process, and the configuration that all its transports share.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lc_rs::digest;
+use aws_lc_rs::rand::{self, SystemRandom};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 
 use crate::command::Fingerprint;
 use crate::data::DataConfig;
 use crate::error::TransportError;
 
-/// A self-signed ECDSA P-256 certificate. One per process; clones share it.
+/// A self-signed ECDSA P-256 certificate (RFC 8827, section 6.5). One per process; clones share it.
 #[derive(Clone)]
 pub struct Certificate {
-    inner: Arc<dimpl::DtlsCertificate>,
+    identity: Arc<Identity>,
     fingerprint: Fingerprint,
+}
+
+struct Identity {
+    key: EcdsaKeyPair,
+    der: Vec<u8>,
 }
 
 impl Certificate {
     /// Generates a certificate from the operating system's randomness. For the start of the process.
     pub fn generate() -> Result<Self, TransportError> {
-        let inner =
-            dimpl::certificate::generate_self_signed_certificate().map_err(|_| TransportError::GenerateCertificate)?;
-        let fingerprint = Fingerprint::of(&inner.certificate);
-        Ok(Self { inner: Arc::new(inner), fingerprint })
+        let generate = || {
+            let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).ok()?;
+            let der = self_signed(&key)?;
+            Some(Identity { key, der })
+        };
+        let identity = generate().ok_or(TransportError::GenerateCertificate)?;
+        let fingerprint = Fingerprint::of(&identity.der);
+        Ok(Self { identity: Arc::new(identity), fingerprint })
     }
 
     /// SHA-256 of the certificate, for `a=fingerprint`.
@@ -30,14 +40,15 @@ impl Certificate {
         self.fingerprint
     }
 
-    /// A copy for one DTLS association, which owns its certificate.
-    pub(crate) fn for_dtls(&self) -> dimpl::DtlsCertificate {
-        dimpl::DtlsCertificate::clone(&self.inner)
-    }
-
     /// The certificate, DER.
     pub fn der(&self) -> &[u8] {
-        &self.inner.certificate
+        &self.identity.der
+    }
+
+    /// An ECDSA signature with SHA-256 over `message`. `None` when the library refuses.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let signature = self.identity.key.sign(&SystemRandom::new(), message).ok()?;
+        Some(signature.as_ref().to_vec())
     }
 }
 
@@ -56,17 +67,6 @@ impl Fingerprint {
     }
 }
 
-/// First retransmission of a DTLS flight. Round trips to a node are mostly below it; RFC 6347's one second would be
-/// the whole time to the first frame after a single loss.
-const DTLS_FIRST_RTO: Duration = Duration::from_millis(200);
-
-/// Retransmissions of one flight: more than fit into the time that a transport gives a handshake, which is the bound
-/// that counts. The library takes answers to the peer's own retransmissions from the same budget.
-const DTLS_RETRIES: usize = 40;
-
-/// Time for the whole handshake by the library's clock, which runs ahead of ours: as good as none.
-const DTLS_HANDSHAKE_WITHIN: Duration = Duration::from_secs(3650 * 86_400);
-
 /// Largest datagram we build, bytes: 1280, the least MTU of IPv6, without 48 of IPv6 and UDP headers, rounded down.
 pub(crate) const DATAGRAM_MAX: usize = 1200;
 
@@ -74,40 +74,71 @@ pub(crate) const DATAGRAM_MAX: usize = 1200;
 #[derive(Debug, Clone)]
 pub struct TransportConfig {
     pub(crate) certificate: Certificate,
-    pub(crate) dtls: Arc<dimpl::Config>,
     pub(crate) data: DataConfig,
 }
 
 impl TransportConfig {
     /// A configuration around the process's certificate.
-    pub fn new(certificate: Certificate) -> Result<Self, TransportError> {
-        Self::build(certificate, None)
-    }
-
-    /// As [`new`](Self::new), with the pauses between retransmissions, and the public random numbers, of every DTLS
-    /// association drawn from `seed`. For simulations that must repeat, never for peers on a network.
-    pub fn repeatable(certificate: Certificate, seed: u64) -> Result<Self, TransportError> {
-        Self::build(certificate, Some(seed))
-    }
-
-    fn build(certificate: Certificate, seed: Option<u64>) -> Result<Self, TransportError> {
-        let mut dtls = dimpl::Config::builder()
-            .mtu(DATAGRAM_MAX)
-            // An address is proved by ICE before its first DTLS datagram is read: the cookie would cost a round trip.
-            .use_server_cookie(false)
-            .require_client_certificate(true)
-            .flight_start_rto(DTLS_FIRST_RTO)
-            .flight_retries(DTLS_RETRIES)
-            .handshake_timeout(DTLS_HANDSHAKE_WITHIN);
-        if let Some(seed) = seed {
-            dtls = dtls.dangerously_set_rng_seed(seed);
-        }
-        let dtls = dtls.build().map_err(TransportError::ConfigureDtls)?;
-        Ok(Self { certificate, dtls: Arc::new(dtls), data: DataConfig::new(DATAGRAM_MAX) })
+    pub fn new(certificate: Certificate) -> Self {
+        Self { certificate, data: DataConfig::new(DATAGRAM_MAX) }
     }
 
     /// SHA-256 of our certificate, for `a=fingerprint`.
     pub fn fingerprint(&self) -> Fingerprint {
         self.certificate.fingerprint()
+    }
+}
+
+/// The certificate of `key`, signed by itself (RFC 5280, section 4.1), DER. The peer knows it by its fingerprint, so its
+/// name says nothing and it holds for all time.
+fn self_signed(key: &EcdsaKeyPair) -> Option<Vec<u8>> {
+    const NAME: &[u8] = b"Tutti";
+    let sequence = |parts: &[&[u8]]| element(0x30, &parts.concat());
+    // ecdsa-with-SHA256, 1.2.840.10045.4.3.2; id-ecPublicKey and secp256r1; commonName, 2.5.4.3.
+    let algorithm = sequence(&[&element(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2])]);
+    let key_algorithm = sequence(&[
+        &element(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1]),
+        &element(6, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7]),
+    ]);
+    let name = sequence(&[&element(0x31, &sequence(&[&element(6, &[0x55, 4, 3]), &element(12, NAME)]))]);
+    let validity = sequence(&[&element(23, b"200101000000Z"), &element(24, b"99991231235959Z")]);
+    // An unused-bits count of zero goes before what a BIT STRING holds.
+    let bits = |bytes: &[u8]| element(3, &[&[0], bytes].concat());
+    let mut serial = [0; 16];
+    rand::fill(&mut serial).ok()?;
+    // Positive, and of this length whatever was drawn.
+    serial[0] = serial[0] & 0x3f | 0x40;
+    let to_be_signed = sequence(&[
+        &element(0xa0, &element(2, &[2])), // version 3
+        &element(2, &serial),
+        &algorithm,
+        &name,
+        &validity,
+        &name,
+        &sequence(&[&key_algorithm, &bits(key.public_key().as_ref())]),
+    ]);
+    let signature = key.sign(&SystemRandom::new(), &to_be_signed).ok()?;
+    Some(sequence(&[&to_be_signed, &algorithm, &bits(signature.as_ref())]))
+}
+
+/// One DER element. What we write is shorter than 64 KiB.
+fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let [high, low] = (contents.len() as u16).to_be_bytes();
+    let head: &[u8] = match (high, low) {
+        (0, 0..=0x7f) => &[tag, low],
+        (0, _) => &[tag, 0x81, low],
+        _ => &[tag, 0x82, high, low],
+    };
+    [head, contents].concat()
+}
+
+#[cfg(test)]
+impl Certificate {
+    /// This certificate in the hands of someone who holds only the other's key.
+    pub(crate) fn with_key_of(&self, other: &Self) -> Self {
+        let key = other.identity.key.to_pkcs8v1().unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key.as_ref()).unwrap();
+        let identity = Identity { key, der: self.identity.der.clone() };
+        Self { identity: Arc::new(identity), fingerprint: self.fingerprint }
     }
 }

@@ -6,7 +6,4 @@ pub enum TransportError {
     /// No key pair or certificate could be made.
     #[error("cannot generate a DTLS certificate")]
     GenerateCertificate,
-    /// The DTLS library refused our settings.
-    #[error("cannot configure DTLS")]
-    ConfigureDtls(#[source] dimpl::Error),
 }

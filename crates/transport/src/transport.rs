@@ -14,7 +14,7 @@ use crate::command::{
     Channel, DtlsRole, OpenTransport, Reliability, RemoteParameters, TransportCommand, TransportEvent,
 };
 use crate::counters::Counters;
-use crate::data::{DataAssociation, DataEvent};
+use crate::data::{DataAssociation, DataConfig, DataEvent};
 use crate::demux::{DatagramKind, classify};
 use crate::dtls::{DtlsAssociation, DtlsFailure, DtlsOutput};
 use crate::ice::{CandidateText, Heard, IceAgent, read_candidate};
@@ -159,9 +159,8 @@ impl Transport {
         }
         if due(self.dtls_timeout())
             && let Some(dtls) = &mut self.dtls
-            && let Err(failure) = dtls.handle_timeout(now)
         {
-            self.end(failure.reason());
+            dtls.handle_timeout(now);
         }
         if due(self.dtls_due) {
             self.end("DTLS did not finish in time");
@@ -289,12 +288,12 @@ impl Transport {
         }
         let role = parameters.dtls_role;
         self.remote = Some(Remote { role, data_channels: parameters.data_channels, message_max });
-        let mut dtls = Box::new(DtlsAssociation::new(&self.config, role, parameters.fingerprint, now));
-        let early = std::mem::take(&mut self.early_dtls);
-        let outcome = early.iter().try_for_each(|datagram| dtls.handle_datagram(now, datagram));
-        self.dtls = Some(dtls);
-        if let Err(failure) = outcome {
-            self.end(failure.reason());
+        match DtlsAssociation::new(&self.config.certificate, role, parameters.fingerprint) {
+            Ok(dtls) => self.dtls = Some(Box::new(dtls)),
+            Err(failure) => return self.end(failure.reason()),
+        }
+        for datagram in std::mem::take(&mut self.early_dtls) {
+            self.read_dtls(now, &datagram);
         }
     }
 
@@ -322,16 +321,11 @@ impl Transport {
     }
 
     fn close(&mut self, now: Instant) {
-        if let (Some(dtls), Some(path)) = (&mut self.dtls, self.ice.selected()) {
+        if let Some(dtls) = &mut self.dtls {
             dtls.close();
-            let outputs = &mut self.outputs;
-            // The last words: whatever else is pending no longer matters.
-            let _ = dtls.drain(now, |output| {
-                if let DtlsOutput::Datagram(datagram) = output {
-                    outputs.push_back(transmit(path, datagram));
-                }
-            });
         }
+        // The last words: whatever else is pending no longer matters.
+        self.transmit_dtls(now);
         self.finish();
     }
 
@@ -343,11 +337,7 @@ impl Transport {
         }
         self.ice.note_traffic(path);
         match &mut self.dtls {
-            Some(dtls) => {
-                if let Err(failure) = dtls.handle_datagram(now, datagram.contents) {
-                    self.end(failure.reason());
-                }
-            }
+            Some(_) => self.read_dtls(now, datagram.contents),
             None if self.early_dtls.len() < EARLY_DTLS_MAX && datagram.contents.len() <= EARLY_DTLS_LEN_MAX => {
                 self.early_dtls.push(datagram.contents.to_vec());
             }
@@ -402,54 +392,55 @@ impl Transport {
         self.relay_data_events();
     }
 
-    /// Moves records and SCTP packets between the peer, DTLS and data channels.
-    fn exchange(&mut self, now: Instant) -> Result<(), DtlsFailure> {
-        let (Some(path), Some(dtls), Some(remote)) = (self.ice.selected(), &mut self.dtls, &self.remote) else {
-            return Ok(());
-        };
-        let (outputs, srtp, data, counters) = (&mut self.outputs, &mut self.srtp, &mut self.data, &mut self.counters);
+    /// Hands a datagram of the peer to DTLS, and on what comes out of it.
+    fn read_dtls(&mut self, now: Instant, datagram: &[u8]) {
+        let (Some(dtls), Some(remote)) = (&mut self.dtls, &self.remote) else { return };
+        let (srtp, data, counters) = (&mut self.srtp, &mut self.data, &mut self.counters);
+        let (config, open_channels) = (&self.config.data, &self.open_channels);
         let mut keys_usable = true;
-        dtls.drain(now, |output| match output {
-            DtlsOutput::Datagram(datagram) => outputs.push_back(transmit(path, datagram)),
+        let outcome = dtls.handle_datagram(now, datagram, &mut |output| match output {
             DtlsOutput::Keys(profile, material) => {
                 *srtp = SrtpSession::new(profile, material, remote.role).map(Box::new);
                 keys_usable = srtp.is_some();
             }
-            DtlsOutput::Connected => {}
-            DtlsOutput::Data(packet) => match data {
-                Some(data) => data.handle_packet(now, packet),
-                None if remote.data_channels => {
-                    // The peer's first packet came in the same breath as the end of the handshake.
-                    let mut begun =
-                        DataAssociation::new(&self.config.data, remote.role, &self.open_channels, remote.message_max);
-                    begun.handle_packet(now, packet);
-                    *data = Some(Box::new(begun));
-                }
-                None => counters.data_rejected += 1,
-            },
-        })?;
-        if !keys_usable {
-            return Err(DtlsFailure::Profile);
+            DtlsOutput::Data(packet) if remote.data_channels => {
+                // The peer's first packet may come in the same breath as the end of the handshake.
+                data.get_or_insert_with(|| begin_data(config, remote, open_channels)).handle_packet(now, packet);
+            }
+            DtlsOutput::Data(_) => counters.data_rejected += 1,
+        });
+        let outcome = if keys_usable { outcome } else { Err(DtlsFailure::Profile) };
+        if let Err(failure) = outcome {
+            self.end_dtls(now, failure);
         }
+    }
+
+    /// Sends what DTLS has to send.
+    fn transmit_dtls(&mut self, now: Instant) {
+        let (Some(path), Some(dtls)) = (self.ice.selected(), &mut self.dtls) else { return };
+        let outputs = &mut self.outputs;
+        let outcome = dtls.transmit(now, &mut |datagram| outputs.push_back(transmit(path, datagram)));
+        if let Err(failure) = outcome {
+            self.end(failure.reason());
+        }
+    }
+
+    /// Moves SCTP packets from data channels through DTLS to the peer, and keeps the time of the handshake.
+    fn exchange(&mut self, now: Instant) -> Result<(), DtlsFailure> {
+        self.transmit_dtls(now);
+        let (Some(path), Some(dtls), Some(remote)) = (self.ice.selected(), &mut self.dtls, &self.remote) else {
+            return Ok(());
+        };
         self.dtls_due = if dtls.is_connected() { None } else { self.dtls_due.or(Some(now + DTLS_WITHIN)) };
         if !dtls.is_connected() || !remote.data_channels {
             return Ok(());
         }
-        let data = data.get_or_insert_with(|| {
-            let channels = &self.open_channels;
-            Box::new(DataAssociation::new(&self.config.data, remote.role, channels, remote.message_max))
-        });
+        let (config, open_channels, outputs) = (&self.config.data, &self.open_channels, &mut self.outputs);
         let mut outcome = Ok(());
-        data.drain_packets(now, |packet| {
-            if outcome.is_ok() {
-                outcome = dtls.send(packet).and_then(|()| {
-                    dtls.drain(now, |output| {
-                        if let DtlsOutput::Datagram(datagram) = output {
-                            outputs.push_back(transmit(path, datagram));
-                        }
-                    })
-                });
-            }
+        let data = self.data.get_or_insert_with(|| begin_data(config, remote, open_channels));
+        data.drain_packets(now, |packet| match dtls.seal(packet) {
+            Ok(datagram) => outputs.push_back(transmit(path, datagram)),
+            Err(failure) => outcome = Err(failure),
         });
         outcome
     }
@@ -503,6 +494,12 @@ impl Transport {
         }
     }
 
+    /// Fails for good because of DTLS, which may have something to tell the peer.
+    fn end_dtls(&mut self, now: Instant, failure: DtlsFailure) {
+        self.transmit_dtls(now);
+        self.end(failure.reason());
+    }
+
     /// Fails for good.
     fn end(&mut self, reason: &'static str) {
         if !self.over {
@@ -533,11 +530,15 @@ impl Transport {
     }
 }
 
-fn transmit(path: Path, contents: &[u8]) -> Output {
+fn begin_data(config: &DataConfig, remote: &Remote, open_channels: &[Channel]) -> Box<DataAssociation> {
+    Box::new(DataAssociation::new(config, remote.role, open_channels, remote.message_max))
+}
+
+fn transmit(path: Path, datagram: Vec<u8>) -> Output {
     Output::Transmit(Transmit {
         proto: path.proto,
         source: path.local,
         destination: path.remote,
-        contents: Contents::from_slice(contents),
+        contents: Contents::from_vec(datagram),
     })
 }

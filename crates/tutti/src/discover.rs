@@ -23,7 +23,7 @@ const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 
 type Transaction = [u8; 12];
 
-/// Why no address was found. The server does not start then: it would offer addresses that clients cannot reach.
+/// Why no address was found. The server does not start then: it would offer addresses that nobody reaches.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DiscoverError {
     /// None of the servers answered, or their names cannot be resolved.

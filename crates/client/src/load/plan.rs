@@ -56,7 +56,7 @@ pub enum PlanError {
         "the server is not on this machine: a load is only for a server of your own, say so with --i-own-this-server"
     )]
     Remote,
-    /// The plan has no clients.
+    /// Nobody would join.
     #[error("no clients: ask for publishers or subscribers")]
     Nobody,
     /// Beyond what one process may do.

@@ -31,9 +31,8 @@ pub(super) fn start(config: &MediaConfig, events: &EventSink) -> Result<Inner, M
     }
     let refused = |what| move |source| MediaError::Start { what, source };
     let interfaces = interface_addresses().map_err(refused("list of interfaces"))?;
-    let transport = Certificate::generate()
-        .and_then(TransportConfig::new)
-        .map_err(|error| MediaError::Certificate(error.to_string()))?;
+    let certificate = Certificate::generate().map_err(|error| MediaError::Certificate(error.to_string()))?;
+    let transport = TransportConfig::new(certificate);
     let fingerprint = transport.fingerprint();
     let transport = Arc::new(transport);
     let segments = probe_segmentation();

@@ -127,7 +127,7 @@ impl Outbox {
         }
     }
 
-    /// A peer is going away: what waits for it is dropped, so that the next peer at its index does not get it.
+    /// A peer is going away: what waits for it is not sent to whoever comes to its place.
     pub(super) fn discard_peer(&mut self, peer: PeerIndex, list: Pending) {
         let mut at = list.first;
         while let Some(queued) = self.packets.get_mut(at as usize) {

@@ -20,7 +20,7 @@ use crate::command::MediaEvent;
 fn core() -> (ShardCore, Instant) {
     let now = Instant::now();
     let certificate = Certificate::generate().expect("certificate");
-    let transport = Arc::new(TransportConfig::new(certificate).expect("configuration"));
+    let transport = Arc::new(TransportConfig::new(certificate));
     let config = ShardConfig { shard: ShardNumber(0), transport, local: LocalAddresses::default(), seed: [1; 32] };
     (ShardCore::new(config, now), now)
 }

@@ -30,9 +30,8 @@ use tutti_transport::{
 pub const ROOM: RoomKey = RoomKey(3);
 const DELAY: Duration = Duration::from_millis(10);
 
-static CONFIG: LazyLock<Arc<TransportConfig>> = LazyLock::new(|| {
-    Arc::new(TransportConfig::new(Certificate::generate().expect("certificate")).expect("configuration"))
-});
+static CONFIG: LazyLock<Arc<TransportConfig>> =
+    LazyLock::new(|| Arc::new(TransportConfig::new(Certificate::generate().expect("certificate"))));
 
 thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };

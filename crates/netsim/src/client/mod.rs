@@ -70,7 +70,7 @@ pub(crate) struct Wanted {
     pub(crate) denied: BTreeSet<String>,
 }
 
-/// What a client asks of its network and the server.
+/// What a client asks of the world.
 #[derive(Debug)]
 pub(crate) enum Ask {
     /// Open a socket: to join, or to resume the session with this sid.

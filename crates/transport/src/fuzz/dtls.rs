@@ -10,7 +10,7 @@ use crate::{DatagramKind, TransportEvent, classify};
 /// Datagrams out for each one in, at most: the longest flight of a server, a second time for a timer.
 const FLIGHT_MAX: usize = 16;
 
-/// Datagrams and waits, one after the other. No peer without the promised certificate becomes secure.
+/// Datagrams and waits, one after the other. Nobody becomes secure who lacks the certificate that was promised.
 pub fn dtls(start: Instant, data: &[u8]) {
     let mut input = Input::new(data);
     let mut now = start;

@@ -134,7 +134,7 @@ fn spoil(sealed: &[u8], flip: u16, open: impl FnOnce(&mut [u8]) -> Opened) {
     assert!(open(&mut packet).is_err(), "a spoilt packet was opened");
 }
 
-/// Bytes that were not sealed.
+/// Bytes that nobody sealed.
 fn refuse(packet: &[u8], open: impl FnOnce(&mut [u8]) -> Opened) {
     assert!(open(&mut packet.to_vec()).is_err(), "a packet that nobody sealed was opened");
 }

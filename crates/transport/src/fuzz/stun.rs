@@ -1,4 +1,4 @@
-//! STUN datagrams with and without the password, and candidates of the peer.
+//! STUN datagrams of anybody, and candidates of the peer.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::{DatagramKind, Transport, classify, stun_username};
 /// Timers that one step may need.
 const TIMERS_MAX: usize = 1000;
 
-/// Datagrams with and without the password, candidates, restarts and waits. Who did not prove to know the password gets
+/// Datagrams of strangers and of the peer, candidates, restarts and waits. Who did not prove to know the password gets
 /// no byte; who did, and no more, gets no more than it sent.
 pub fn stun(start: Instant, data: &[u8]) {
     let mut input = Input::new(data);

@@ -1,21 +1,12 @@
 //! The ciphers of SRTP over aws-lc: AES-GCM that seals from one buffer into another, and AES-CM with HMAC-SHA1.
 //!
-//! Knows nonces, keys and tags, no packet layouts. The only module of this crate with `unsafe`: `aws-lc-rs` has no
-//! AEAD call that reads the payload where it lies and writes the ciphertext elsewhere, and copying the payload first
-//! costs a sixth of the whole operation.
-#![allow(unsafe_code, reason = "EVP_AEAD_CTX_seal_scatter with distinct input and output is not in aws-lc-rs")]
-
-use std::ptr::{self, NonNull};
+//! Knows nonces, keys and tags, no packet layouts.
 
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use aws_lc_rs::iv::FixedLength;
-use aws_lc_sys::{
-    EVP_AEAD_CTX, EVP_AEAD_CTX_free, EVP_AEAD_CTX_new, EVP_AEAD_CTX_seal_scatter, EVP_aead_aes_128_gcm,
-    EVP_aead_aes_256_gcm,
-};
 
 /// Length of a GCM tag, bytes (RFC 7714, section 13.2).
 pub(super) const GCM_TAG_LEN: usize = 16;
@@ -26,28 +17,15 @@ pub(super) const SHA1_TAG_LEN: usize = 10;
 /// Length of the HMAC-SHA1 key, bytes (RFC 3711, section 5.2).
 pub(super) const SHA1_KEY_LEN: usize = 20;
 
-/// An AES-GCM key for sealing out of place.
+/// An AES-GCM key for sealing out of place: copying the payload first costs a sixth of the whole operation.
 pub(super) struct GcmSealer {
-    context: NonNull<EVP_AEAD_CTX>,
+    key: LessSafeKey,
 }
 
-// SAFETY: the context is owned by this value alone and aws-lc keeps no thread-local state in it.
-unsafe impl Send for GcmSealer {}
-// SAFETY: sealing takes the context as const; aws-lc documents it as callable from several threads at once.
-unsafe impl Sync for GcmSealer {}
-
 impl GcmSealer {
-    /// A key of 16 or 32 bytes; `None` for other lengths, or without memory.
+    /// A key of 16 or 32 bytes; `None` for other lengths.
     pub(super) fn new(key: &[u8]) -> Option<Self> {
-        // SAFETY: both functions return pointers to static tables.
-        let algorithm = match key.len() {
-            16 => unsafe { EVP_aead_aes_128_gcm() },
-            32 => unsafe { EVP_aead_aes_256_gcm() },
-            _ => return None,
-        };
-        // SAFETY: `algorithm` is valid and `key` is readable for its length. A failure is a null pointer.
-        let context = unsafe { EVP_AEAD_CTX_new(algorithm, key.as_ptr(), key.len(), GCM_TAG_LEN) };
-        NonNull::new(context).map(|context| Self { context })
+        gcm(key).map(|key| Self { key })
     }
 
     /// Writes the ciphertext of `plain` and then the tag to `sealed`, which must be exactly [`GCM_TAG_LEN`] longer.
@@ -55,38 +33,15 @@ impl GcmSealer {
     #[must_use]
     pub(super) fn seal(&self, nonce: &[u8; 12], aad: &[u8], plain: &[u8], sealed: &mut [u8]) -> bool {
         let Some((ciphertext, tag)) = sealed.split_at_mut_checked(plain.len()) else { return false };
-        if tag.len() != GCM_TAG_LEN {
-            return false;
-        }
-        let mut tag_len = 0;
-        // SAFETY: `ciphertext` is as long as `plain` and cannot overlap it, being borrowed mutably; `tag` is writable
-        // for the length given; nonce and additional data are readable for theirs; there is no extra input.
-        let done = unsafe {
-            EVP_AEAD_CTX_seal_scatter(
-                self.context.as_ptr(),
-                ciphertext.as_mut_ptr(),
-                tag.as_mut_ptr(),
-                &raw mut tag_len,
-                tag.len(),
-                nonce.as_ptr(),
-                nonce.len(),
-                plain.as_ptr(),
-                plain.len(),
-                ptr::null(),
-                0,
-                aad.as_ptr(),
-                aad.len(),
-            )
-        };
-        done == 1 && tag_len == GCM_TAG_LEN
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        self.key.seal_out_of_place_scatter(nonce, Aad::from(aad), plain, ciphertext, &[], tag).is_ok()
     }
 }
 
-impl Drop for GcmSealer {
-    fn drop(&mut self) {
-        // SAFETY: the pointer came from `EVP_AEAD_CTX_new`, is freed once, and is wiped by the library.
-        unsafe { EVP_AEAD_CTX_free(self.context.as_ptr()) };
-    }
+/// An AES-GCM key of 16 or 32 bytes; `None` for other lengths.
+fn gcm(key: &[u8]) -> Option<LessSafeKey> {
+    let algorithm = if key.len() == 16 { &aead::AES_128_GCM } else { &aead::AES_256_GCM };
+    UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new)
 }
 
 /// An AES-GCM key for opening in place.
@@ -97,9 +52,7 @@ pub(super) struct GcmOpener {
 impl GcmOpener {
     /// A key of 16 or 32 bytes; `None` for other lengths.
     pub(super) fn new(key: &[u8]) -> Option<Self> {
-        let algorithm = if key.len() == 16 { &aead::AES_128_GCM } else { &aead::AES_256_GCM };
-        let key = UnboundKey::new(algorithm, key).ok()?;
-        Some(Self { key: LessSafeKey::new(key) })
+        gcm(key).map(|key| Self { key })
     }
 
     /// Opens ciphertext and tag in place; the plaintext is [`GCM_TAG_LEN`] shorter. `false` when not authentic.

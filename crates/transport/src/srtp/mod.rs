@@ -3,7 +3,7 @@
 //! Owns the session keys of both directions, the send index of SRTCP, and for every received source the rollover
 //! counter and the replay window. Allocates only when a source is heard for the first time. Knows no transports.
 //!
-//! * `cipher`: the three ciphers over aws-lc, the one place of this crate with `unsafe`.
+//! * `cipher`: the three ciphers over aws-lc.
 //! * `key`: key derivation.
 //! * `replay`: packet indexes and replay windows of received sources.
 //! * `session`: packet layouts; joins the other three.
@@ -36,7 +36,7 @@ pub enum SrtpProfile {
 
 impl SrtpProfile {
     /// Length of the master key and of the session encryption key, bytes.
-    const fn key_len(self) -> usize {
+    pub(crate) const fn key_len(self) -> usize {
         match self {
             Self::AeadAes128Gcm | Self::Aes128CmSha1_80 => 16,
             Self::AeadAes256Gcm => 32,
@@ -44,7 +44,7 @@ impl SrtpProfile {
     }
 
     /// Length of the master salt and of the session salt, bytes.
-    const fn salt_len(self) -> usize {
+    pub(crate) const fn salt_len(self) -> usize {
         match self {
             Self::AeadAes128Gcm | Self::AeadAes256Gcm => 12,
             Self::Aes128CmSha1_80 => 14,

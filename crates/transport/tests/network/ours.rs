@@ -10,7 +10,7 @@ use tutti_transport::*;
 use super::{Endpoint, Packet};
 
 static CONFIG: LazyLock<Arc<TransportConfig>> =
-    LazyLock::new(|| Arc::new(TransportConfig::new(Certificate::generate().unwrap()).unwrap()));
+    LazyLock::new(|| Arc::new(TransportConfig::new(Certificate::generate().unwrap())));
 
 /// How to make an end.
 pub struct OursBuilder {

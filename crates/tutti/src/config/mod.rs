@@ -1,5 +1,5 @@
 //! The typed configuration. Four layers, each above the one before: defaults (those of `--dev` if asked for), file,
-//! environment, flags. An unknown key is an error that names the key and its place. Secrets never show.
+//! environment, flags. A key that nobody knows is an error that names the key and its place. Secrets never show.
 
 mod layers;
 
