@@ -77,6 +77,34 @@ fn forbidden_sources_are_taken_away() {
 }
 
 #[test]
+fn new_rights_alone_are_no_departure() {
+    let mut stage = Stage::new();
+    let (_ada, bea) = (stage.enter("ada"), stage.enter("bea"));
+    stage.clear();
+    stage.admin(set("ada", proto::ParticipantPermission { can_subscribe: false, ..rights() })).unwrap();
+    let seen: Vec<_> = stage.updates(bea).iter().map(|info| info.state()).collect();
+    assert_eq!(seen, [State::Active]);
+}
+
+#[test]
+fn everyone_hears_at_once_that_a_recording_begins() {
+    let mut stage = Stage::new();
+    let (_ada, bea) = (stage.enter("ada"), stage.enter("bea"));
+    stage.advance(secs(10));
+    stage.clear();
+    let recording = |stage: &mut Stage| {
+        let messages = stage.messages(bea).into_iter();
+        let rooms = messages.filter_map(|it| if let Message::RoomUpdate(it) = it { it.room } else { None });
+        rooms.map(|room| room.active_recording).collect::<Vec<_>>()
+    };
+    stage.admin(set("ada", proto::ParticipantPermission { can_subscribe: false, ..rights() })).unwrap();
+    assert_eq!(recording(&mut stage), [] as [bool; 0], "nothing new about the room");
+    #[expect(deprecated, reason = "tokens still state it")]
+    stage.admin(set("ada", proto::ParticipantPermission { recorder: true, ..rights() })).unwrap();
+    assert_eq!(recording(&mut stage), [true]);
+}
+
+#[test]
 fn without_and_with_the_right_to_subscribe() {
     let mut stage = Stage::new();
     let (ada, bea) = (stage.enter("ada"), stage.enter("bea"));

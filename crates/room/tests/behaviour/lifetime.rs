@@ -61,6 +61,18 @@ fn agents_and_recorders_keep_no_room_open() {
 }
 
 #[test]
+fn an_agent_that_leaves_later_does_not_start_the_clock_again() {
+    let mut stage = Stage::new();
+    let agent = stage.enter_as("agent", |joiner| joiner.kind = Kind::Agent);
+    let ada = stage.enter("ada");
+    stage.handle(ada, LEFT);
+    stage.advance(secs(19));
+    stage.handle(agent, LEFT);
+    stage.advance(secs(1));
+    assert!(stage.closed);
+}
+
+#[test]
 fn closed_by_the_server_api_or_the_node() {
     for (request, reason, action) in [
         (AdminRequest::Close, DisconnectReason::RoomDeleted, Action::Disconnect),

@@ -276,6 +276,34 @@ fn backup_codec_is_asked_for_and_offered() {
 }
 
 #[test]
+fn a_backup_codec_that_is_there_is_given_at_once_and_is_the_last_resort() {
+    let mut stage = Stage::new();
+    let ada = stage.enter("ada");
+    let (camera, request) = publish_with_backup(&mut stage, ada);
+    let (bea, cai) = (stage.enter("bea"), stage.enter("cai"));
+    let first = [bea, cai].map(|key| stage.subscribes(key)[0].subscription);
+    stage.handle(bea, Request::SubscriptionFailed(first[0], SubscriptionError::SeCodecUnsupported));
+    let codec = proto::SimulcastCodec { codec: "vp8".into(), cid: "backup".into(), ..Default::default() };
+    let sid = camera.sid.clone();
+    let backup = proto::AddTrackRequest { sid, cid: "backup".into(), simulcast_codecs: vec![codec], ..request };
+    stage.add_track(ada, backup).unwrap();
+    stage.negotiate(ada, camera.number, "1", "video/VP8");
+    stage.clear();
+
+    stage.handle(cai, Request::SubscriptionFailed(first[1], SubscriptionError::SeCodecUnsupported));
+    let told = stage.take(cai);
+    let [Notice::Unsubscribe(_), Notice::Subscribe(given), ..] = told.as_slice() else { panic!("{told:?}") };
+    let second = given.subscription;
+    stage.handle(cai, Request::SubscriptionFailed(second, SubscriptionError::SeCodecUnsupported));
+    let told = stage.take(cai);
+    assert!(
+        matches!(told.as_slice(), [Notice::Unsubscribe(_), Notice::Send(message)]
+            if matches!(message.as_ref(), Message::SubscriptionResponse(it) if it.track_sid == camera.sid)),
+        "there is no third codec: {told:?}"
+    );
+}
+
+#[test]
 fn backup_codec_ends_with_those_who_need_it() {
     let mut stage = Stage::new();
     let ada = stage.enter("ada");
