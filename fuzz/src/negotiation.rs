@@ -174,8 +174,8 @@ impl Play {
             assert_eq!(parsed.session_id, before.session_id);
             assert!(parsed.session_version > before.session_version);
         }
-        let mids: BTreeSet<_> = parsed.media.iter().map(|section| section.mid.clone()).collect();
-        assert_eq!(mids.len(), parsed.media.len(), "one name for one section");
+        let named = || parsed.media.iter().filter_map(|section| section.mid.as_deref());
+        assert_eq!(named().collect::<BTreeSet<_>>().len(), named().count(), "one name for one section");
         let mut owners = BTreeMap::new();
         for section in &parsed.media {
             for source in &section.sources {

@@ -1,17 +1,11 @@
 //! Targets for `tutti-sdp`.
 
-use tutti_sdp::{Fingerprint, SessionDescription};
+use tutti_sdp::SessionDescription;
 
 /// A description that can be read is written so that the same is read again.
 pub fn sdp(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let Ok(mut first) = SessionDescription::parse(&text) else { return };
-    // Hashes that cannot be used are read to be named in an error; they are never written.
-    for transport in first.media.iter_mut().map(|section| &mut section.transport).chain([&mut first.transport]) {
-        if matches!(transport.fingerprint, Some(Fingerprint::Unsupported(_))) {
-            transport.fingerprint = None;
-        }
-    }
     // A source of which nothing is known cannot be written: a line names an attribute of it.
     for section in &mut first.media {
         section.sources.retain(|source| source.cname.is_some() || source.msid.is_some());

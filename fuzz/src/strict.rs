@@ -62,7 +62,8 @@ fn description(kind: &str, description: &proto::SessionDescription) {
     assert_eq!(description.r#type, kind);
     let parsed = SessionDescription::parse(&description.sdp).expect("a description that can be read");
     for section in &parsed.media {
-        let mid = section.mid.as_deref().unwrap_or_default();
+        // A section that the client did not name is named by its stream alone.
+        let Some(mid) = section.mid.as_deref() else { continue };
         let sid = description.mid_to_track_id.get(mid);
         assert_eq!(sid.is_some(), !section.msids.is_empty(), "every section that sends is named: {mid}");
         for msid in &section.msids {

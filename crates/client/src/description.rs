@@ -5,7 +5,7 @@
 
 use tutti_rtp::{Codec, Extension, ExtensionMap, MediaKind};
 use tutti_sdp::{
-    Direction, ExtensionMapping, Feedback, FeedbackSet, Fingerprint, GroupSemantics, MediaKind as SectionKind,
+    Direction, ExtensionMapping, Feedback, FeedbackSet, Fingerprint, GroupSemantics, Hash, MediaKind as SectionKind,
     MediaSection, Msid, Payload, Protocol, Rid, RidDirection, SessionDescription, Setup, Simulcast, Source,
     SourceGroup, TransportAttributes,
 };
@@ -113,10 +113,9 @@ pub(crate) fn remote_parameters(remote: &SessionDescription) -> Result<RemotePar
     let missing = |what| ClientError::Protocol(what);
     let ufrag = levels().find_map(|level| level.ice_ufrag.clone()).ok_or(missing("description without ICE ufrag"))?;
     let pwd = levels().find_map(|level| level.ice_pwd.clone()).ok_or(missing("description without ICE password"))?;
-    let fingerprint = levels().find_map(|level| match level.fingerprint {
-        Some(Fingerprint::Sha256(bytes)) => Some(tutti_transport::Fingerprint(bytes)),
-        _ => None,
-    });
+    let stated = levels().find_map(|level| level.fingerprints.iter().find(|stated| stated.hash == Hash::Sha256));
+    let digest = stated.and_then(|stated| <[u8; 32]>::try_from(stated.digest.as_slice()).ok());
+    let fingerprint = digest.map(tutti_transport::Fingerprint);
     let dtls_role = match levels().find_map(|level| level.setup) {
         Some(Setup::Active) => DtlsRole::Server,
         _ => DtlsRole::Client,
@@ -220,7 +219,7 @@ fn transport(local: &LocalTransport, setup: Setup) -> TransportAttributes {
     TransportAttributes {
         ice_ufrag: Some(local.ice.ufrag.clone()),
         ice_pwd: Some(local.ice.pwd.clone()),
-        fingerprint: Some(Fingerprint::Sha256(local.fingerprint)),
+        fingerprints: vec![Fingerprint::sha256(local.fingerprint)],
         setup: Some(setup),
         trickle: true,
     }

@@ -13,7 +13,7 @@ use crate::permission::may_publish;
 use crate::room::Room;
 use crate::score::Scorer;
 use crate::track::{Track, Voice};
-use crate::track_request::{add_codecs, kind_of, track_info, without_repeats};
+use crate::track_request::{add_codecs, default_layer_mode, kind_of, track_info, without_repeats};
 use crate::{MemberKey, Negotiated, Notice, RoomEventKind, TrackNumber};
 
 impl Room {
@@ -362,6 +362,10 @@ fn note_section(info: &mut proto::TrackInfo, visible: bool, negotiated: &Negotia
         }
     }
     if let Some(codec) = info.codecs.get_mut(index) {
+        // What the client said of its layers it said of the codec that it did not get.
+        if !codec.mime_type.is_empty() && !codec.mime_type.eq_ignore_ascii_case(&negotiated.mime_type) {
+            codec.video_layer_mode = default_layer_mode(&negotiated.mime_type) as i32;
+        }
         codec.mime_type.clone_from(&negotiated.mime_type);
         codec.mid.clone_from(&negotiated.mid);
         codec.sdp_cid.clone_from(&negotiated.sdp_cid);

@@ -105,11 +105,19 @@ fn codecs_of(
 fn layer_mode(kind: TrackType, asked: Mode, mime_type: &str) -> Mode {
     match asked {
         Mode::Unused if kind == TrackType::Audio => Mode::Unused,
-        Mode::Unused if SVC_CODECS.iter().any(|codec| codec.eq_ignore_ascii_case(mime_type)) => {
-            Mode::MultipleSpatialLayersPerStream
-        }
-        Mode::Unused => Mode::OneSpatialLayerPerStream,
+        Mode::Unused => default_layer_mode(mime_type),
         asked => asked,
+    }
+}
+
+/// How the layers of a codec arrive where nobody says so.
+pub(crate) fn default_layer_mode(mime_type: &str) -> Mode {
+    if starts_with_ignoring_case(mime_type, prefix(TrackType::Audio)) {
+        Mode::Unused
+    } else if SVC_CODECS.iter().any(|codec| codec.eq_ignore_ascii_case(mime_type)) {
+        Mode::MultipleSpatialLayersPerStream
+    } else {
+        Mode::OneSpatialLayerPerStream
     }
 }
 

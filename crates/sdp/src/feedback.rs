@@ -31,10 +31,10 @@ impl Feedback {
         }
     }
 
-    /// The message with these words.
+    /// The message with these words, in any case (RFC 5234, section 2.3).
     pub fn from_text(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
-        Self::ALL.into_iter().find(|feedback| feedback.text() == text)
+        Self::ALL.into_iter().find(|feedback| feedback.text().eq_ignore_ascii_case(text))
     }
 }
 

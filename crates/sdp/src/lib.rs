@@ -23,7 +23,7 @@ pub use payload::Payload;
 pub use session::SessionDescription;
 pub use simulcast::{Rid, RidDirection, Simulcast};
 pub use source::{GroupSemantics, Msid, Source, SourceGroup};
-pub use transport::{Fingerprint, Setup, TransportAttributes};
+pub use transport::{Fingerprint, Hash, Setup, TransportAttributes};
 
 /// Bounds on what is read. Beyond them a description is refused, not cut.
 pub mod limits {
@@ -35,6 +35,8 @@ pub mod limits {
     pub const SECTIONS_MAX: usize = 1000;
     /// Repetitions of one attribute in one section, where a section may hold several of them.
     pub const ATTRIBUTES_MAX: usize = 256;
+    /// Fingerprints of one section, or of the session.
+    pub const FINGERPRINTS_MAX: usize = 32;
     /// Bytes of the parameters of one payload type, all its `a=fmtp` lines together.
     pub const PARAMETERS_BYTES_MAX: usize = 4 << 10;
 }

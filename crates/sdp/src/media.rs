@@ -1,5 +1,6 @@
 //! One media section.
 
+use crate::attribute::DATA_CHANNELS;
 use crate::payload::Payload;
 use crate::simulcast::{Rid, Simulcast};
 use crate::source::{Msid, Source, SourceGroup};
@@ -47,7 +48,7 @@ pub enum Protocol {
     DtlsRtp,
     /// `UDP/DTLS/SCTP`, RFC 8841.
     DtlsSctp,
-    /// Another, as written. RFC 8829, section 5.1.2 wants any profile with `SAVPF` in it to be taken for the first.
+    /// Another, as written.
     Other(String),
 }
 
@@ -70,12 +71,33 @@ impl Protocol {
         }
     }
 
+    /// RTP over DTLS-SRTP, whichever of the names it is given that RFC 8829, section 5.1.2 wants taken for it.
+    pub fn is_dtls_rtp(&self) -> bool {
+        const NAMES: [&str; 8] = [
+            "UDP/TLS/RTP/SAVPF",
+            "UDP/TLS/RTP/SAVP",
+            "TCP/DTLS/RTP/SAVPF",
+            "TCP/DTLS/RTP/SAVP",
+            "RTP/SAVPF",
+            "RTP/SAVP",
+            "RTP/AVPF",
+            "RTP/AVP",
+        ];
+        NAMES.iter().any(|name| name.eq_ignore_ascii_case(self.text()))
+    }
+
+    /// SCTP over DTLS (RFC 8841, section 4), the name before that RFC included.
+    pub fn is_dtls_sctp(&self) -> bool {
+        const NAMES: [&str; 3] = ["UDP/DTLS/SCTP", "TCP/DTLS/SCTP", "DTLS/SCTP"];
+        NAMES.iter().any(|name| name.eq_ignore_ascii_case(self.text()))
+    }
+
     /// Formats are RTP payload types.
     pub fn is_rtp(&self) -> bool {
         match self {
             Self::DtlsRtp => true,
             Self::DtlsSctp => false,
-            Self::Other(text) => text.contains("RTP/"),
+            Self::Other(text) => text.as_bytes().windows(4).any(|part| part.eq_ignore_ascii_case(b"RTP/")),
         }
     }
 }
@@ -186,6 +208,8 @@ pub struct MediaSection {
     pub end_of_candidates: bool,
     /// SCTP port.
     pub sctp_port: Option<u16>,
+    /// The port of data channels in `a=sctpmap`, as it was said before RFC 8841.
+    pub sctp_map: Option<u16>,
     /// Largest data channel message that the writer takes, bytes; 0 = any.
     pub max_message_size: Option<u64>,
 }
@@ -215,6 +239,7 @@ impl MediaSection {
             candidates: Vec::new(),
             end_of_candidates: false,
             sctp_port: None,
+            sctp_map: None,
             max_message_size: None,
         }
     }
@@ -222,6 +247,12 @@ impl MediaSection {
     /// The section is rejected, or was given up (RFC 8829, section 5.2.2).
     pub fn is_rejected(&self) -> bool {
         self.port == 0 && !self.bundle_only
+    }
+
+    /// The section is for data channels, in the form of RFC 8841 or in the one before it.
+    pub fn is_data_channels(&self) -> bool {
+        let named = || self.format.split(' ').any(|format| format == DATA_CHANNELS);
+        self.kind == MediaKind::Application && self.protocol.is_dtls_sctp() && (named() || self.sctp_map.is_some())
     }
 
     /// The payload with this type.

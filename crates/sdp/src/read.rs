@@ -4,11 +4,11 @@ use crate::attribute;
 use crate::error::{Error, Fault};
 use crate::feedback::{Feedback, FeedbackSet};
 use crate::limits;
-use crate::media::{Direction, MediaKind, MediaSection, Protocol};
+use crate::media::{Direction, ExtensionMapping, MediaKind, MediaSection, Protocol};
 use crate::payload::{Payload, encoding_name};
 use crate::session::SessionDescription;
 use crate::source::Source;
-use crate::transport::{Fingerprint, Setup, TransportAttributes};
+use crate::transport::{Setup, TransportAttributes};
 
 impl SessionDescription {
     /// Reads a description. Lines may end in CRLF or LF; unknown lines and attributes are left out; of an attribute
@@ -50,13 +50,15 @@ fn split(line: &str) -> Result<(u8, &str), Fault> {
     }
     // Without an early way out: the whole line is checked a register at a time.
     let control = line.bytes().fold(false, |found, byte| found | ((byte < 0x20) & (byte != b'\t')) | (byte == 0x7f));
-    if control {
+    let (letter, value) = match line.as_bytes() {
+        [letter, b'=', ..] if letter.is_ascii_lowercase() => (*letter, line.get(2..).unwrap_or_default()),
+        _ => return Err(Fault::NotALine),
+    };
+    // Free text may hold anything but line ends (RFC 8866, section 9, byte-string), and is not read.
+    if control && (matches!(letter, b'a' | b'm' | b'o') || line.bytes().any(|byte| matches!(byte, 0 | b'\r'))) {
         return Err(Fault::NotALine);
     }
-    match line.as_bytes() {
-        [letter, b'=', ..] if letter.is_ascii_lowercase() => Ok((*letter, line.get(2..).unwrap_or_default())),
-        _ => Err(Fault::NotALine),
-    }
+    Ok((letter, value.trim_ascii_end()))
 }
 
 /// A fault and the name of what has it.
@@ -114,7 +116,7 @@ impl Walker {
     fn line(&mut self, letter: u8, value: &str) -> Result<(), Named> {
         match letter {
             b'o' => {
-                let mut words = value.split(' ').skip(1);
+                let mut words = value.split_ascii_whitespace().skip(1);
                 let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
                 self.session.session_id = number();
                 self.session.session_version = number();
@@ -189,20 +191,23 @@ impl Walker {
         }
         match self.open {
             Some(_) => Ok(()),
-            None => self.session_attribute(name, value).map_err(|fault| ("a=group", fault)),
+            None => self.session_attribute(name, value),
         }
     }
 
-    fn session_attribute(&mut self, name: &str, value: &str) -> Result<(), Fault> {
+    fn session_attribute(&mut self, name: &str, value: &str) -> Result<(), Named> {
+        let session = &mut self.session;
         match name {
-            "ice-lite" => self.session.ice_lite = true,
-            "extmap-allow-mixed" => self.session.extmap_allow_mixed = true,
-            "msid-semantic" => self.session.msid_semantic = Some(value.trim_ascii().to_owned()),
-            "group" if self.session.bundle.is_empty() => {
+            "ice-lite" => session.ice_lite = true,
+            "extmap-allow-mixed" => session.extmap_allow_mixed = true,
+            "msid-semantic" => session.msid_semantic = Some(value.trim_ascii().to_owned()),
+            "extmap" => extension(&mut session.extensions, value)?,
+            "group" if session.bundle.is_empty() => {
                 let mut words = value.split_ascii_whitespace();
                 if words.next() == Some("BUNDLE") {
                     for mid in words {
-                        push(&mut self.session.bundle, mid.to_owned(), limits::SECTIONS_MAX)?;
+                        push(&mut session.bundle, mid.to_owned(), limits::SECTIONS_MAX)
+                            .map_err(|fault| ("a=group", fault))?;
                     }
                 }
             }
@@ -224,16 +229,9 @@ fn transport_attribute(transport: &mut TransportAttributes, name: &str, value: &
             transport.ice_pwd = Some(pwd.to_owned());
         }
         "ice-options" => transport.trickle = value.split_ascii_whitespace().any(|option| option == "trickle"),
-        "fingerprint" => {
-            let fingerprint = attribute::fingerprint(value).map_err(|fault| ("a=fingerprint", fault))?;
-            let keeps = matches!(
-                (&transport.fingerprint, &fingerprint),
-                (Some(Fingerprint::Sha256(_)), Fingerprint::Unsupported(_))
-            );
-            if !keeps {
-                transport.fingerprint = Some(fingerprint);
-            }
-        }
+        "fingerprint" => attribute::fingerprint(value)
+            .and_then(|fingerprint| push(&mut transport.fingerprints, fingerprint, limits::FINGERPRINTS_MAX))
+            .map_err(|fault| ("a=fingerprint", fault))?,
         "setup" => {
             let setup = Setup::from_text(value.trim_ascii()).ok_or(("a=setup", Fault::Invalid("role")))?;
             transport.setup = Some(setup);
@@ -250,14 +248,12 @@ fn section_attribute(open: &mut OpenSection, name: &str, value: &str) -> Result<
         "rtcp-fb" => rtcp_fb(open, value).map_err(|fault| ("a=rtcp-fb", fault))?,
         "rtpmap" => rtpmap(open, value).map_err(|fault| ("a=rtpmap", fault))?,
         "fmtp" => fmtp(open, value).map_err(|fault| ("a=fmtp", fault))?,
-        "extmap" => attribute::extension(value)
-            .and_then(|extension| push(&mut section.extensions, extension, limits::ATTRIBUTES_MAX))
-            .map_err(|fault| ("a=extmap", fault))?,
+        "extmap" => extension(&mut section.extensions, value)?,
         "mid" => {
             let mid = attribute::word(value, "mid").map_err(|fault| ("a=mid", fault))?;
             section.mid = Some(mid.to_owned());
         }
-        "rtcp-mux" => section.rtcp_mux = true,
+        "rtcp-mux" | "rtcp-mux-only" => section.rtcp_mux = true,
         "rtcp-rsize" => section.rtcp_rsize = true,
         "bundle-only" => section.bundle_only = true,
         "extmap-allow-mixed" => section.extmap_allow_mixed = true,
@@ -284,6 +280,7 @@ fn section_attribute(open: &mut OpenSection, name: &str, value: &str) -> Result<
             let port = attribute::number(value, "port").map_err(|fault| ("a=sctp-port", fault))?;
             section.sctp_port = Some(port);
         }
+        "sctpmap" => section.sctp_map = attribute::sctp_map(value).map_err(|fault| ("a=sctpmap", fault))?,
         "max-message-size" => {
             let size = attribute::number(value, "size").map_err(|fault| ("a=max-message-size", fault))?;
             section.max_message_size = Some(size);
@@ -291,6 +288,12 @@ fn section_attribute(open: &mut OpenSection, name: &str, value: &str) -> Result<
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+fn extension(extensions: &mut Vec<ExtensionMapping>, value: &str) -> Result<(), Named> {
+    attribute::extension(value)
+        .and_then(|extension| push(extensions, extension, limits::ATTRIBUTES_MAX))
+        .map_err(|fault| ("a=extmap", fault))
 }
 
 fn rtpmap(open: &mut OpenSection, value: &str) -> Result<(), Fault> {

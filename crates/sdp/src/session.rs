@@ -1,6 +1,6 @@
 //! A whole description.
 
-use crate::media::MediaSection;
+use crate::media::{ExtensionMapping, MediaSection};
 use crate::transport::TransportAttributes;
 
 /// A session description. `Display` writes it with CRLF line ends.
@@ -18,6 +18,8 @@ pub struct SessionDescription {
     pub extmap_allow_mixed: bool,
     /// Value of `a=msid-semantic`, trimmed.
     pub msid_semantic: Option<String>,
+    /// Header extensions of every section (RFC 8285, section 5).
+    pub extensions: Vec<ExtensionMapping>,
     /// Transport attributes that hold for every section which has none of its own.
     pub transport: TransportAttributes,
     /// The sections, in their order.

@@ -9,6 +9,21 @@ pub enum RidDirection {
     Recv,
 }
 
+impl RidDirection {
+    /// The word in the attributes.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Recv => "recv",
+        }
+    }
+
+    /// The direction with this word, in any case.
+    pub fn from_text(text: &str) -> Option<Self> {
+        [Self::Send, Self::Recv].into_iter().find(|direction| direction.text().eq_ignore_ascii_case(text))
+    }
+}
+
 /// One `a=rid` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rid {

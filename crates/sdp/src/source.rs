@@ -44,14 +44,11 @@ impl GroupSemantics {
         }
     }
 
-    /// The meaning of this word.
+    /// The meaning of this word, in any case.
     pub fn from_text(text: &str) -> Self {
-        match text {
-            "FID" => Self::Fid,
-            "SIM" => Self::Sim,
-            "FEC-FR" => Self::FecFr,
-            other => Self::Other(other.to_owned()),
-        }
+        let known =
+            [Self::Fid, Self::Sim, Self::FecFr].into_iter().find(|known| known.text().eq_ignore_ascii_case(text));
+        known.unwrap_or_else(|| Self::Other(text.to_owned()))
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use crate::media::{MediaKind, MediaSection};
+use crate::attribute::DATA_CHANNELS;
+use crate::media::{ExtensionMapping, MediaKind, MediaSection};
 use crate::payload::Payload;
 use crate::session::SessionDescription;
-use crate::simulcast::RidDirection;
-use crate::transport::{Fingerprint, TransportAttributes};
+use crate::transport::TransportAttributes;
+
+/// Streams that `a=sctpmap` states, as all who wrote it did.
+const SCTP_STREAMS: u32 = 65_535;
 
 impl Display for SessionDescription {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -28,6 +31,7 @@ impl Display for SessionDescription {
         if let Some(semantic) = &self.msid_semantic {
             write!(f, "a=msid-semantic: {semantic}\r\n")?;
         }
+        self.extensions.iter().try_for_each(|item| extension(f, item))?;
         transport(f, &self.transport)?;
         self.media.iter().try_for_each(|media| section(f, media))
     }
@@ -63,13 +67,7 @@ fn section(f: &mut Formatter<'_>, media: &MediaSection) -> fmt::Result {
     if media.extmap_allow_mixed {
         f.write_str("a=extmap-allow-mixed\r\n")?;
     }
-    for extension in &media.extensions {
-        write!(f, "a=extmap:{}", extension.id)?;
-        if let Some(direction) = extension.direction {
-            write!(f, "/{}", direction.text())?;
-        }
-        write!(f, " {}\r\n", extension.uri)?;
-    }
+    media.extensions.iter().try_for_each(|item| extension(f, item))?;
     if media.kind != MediaKind::Application {
         write!(f, "a={}\r\n", media.direction.text())?;
     }
@@ -92,10 +90,21 @@ fn section(f: &mut Formatter<'_>, media: &MediaSection) -> fmt::Result {
     if let Some(port) = media.sctp_port {
         write!(f, "a=sctp-port:{port}\r\n")?;
     }
+    if let Some(port) = media.sctp_map {
+        write!(f, "a=sctpmap:{port} {DATA_CHANNELS} {SCTP_STREAMS}\r\n")?;
+    }
     if let Some(size) = media.max_message_size {
         write!(f, "a=max-message-size:{size}\r\n")?;
     }
     Ok(())
+}
+
+fn extension(f: &mut Formatter<'_>, extension: &ExtensionMapping) -> fmt::Result {
+    write!(f, "a=extmap:{}", extension.id)?;
+    if let Some(direction) = extension.direction {
+        write!(f, "/{}", direction.text())?;
+    }
+    write!(f, " {}\r\n", extension.uri)
 }
 
 fn transport(f: &mut Formatter<'_>, transport: &TransportAttributes) -> fmt::Result {
@@ -108,19 +117,15 @@ fn transport(f: &mut Formatter<'_>, transport: &TransportAttributes) -> fmt::Res
     if transport.trickle {
         f.write_str("a=ice-options:trickle\r\n")?;
     }
-    match &transport.fingerprint {
-        Some(Fingerprint::Sha256(bytes)) => {
-            f.write_str("a=fingerprint:sha-256 ")?;
-            for (index, byte) in bytes.iter().enumerate() {
-                if index > 0 {
-                    f.write_char(':')?;
-                }
-                write!(f, "{byte:02X}")?;
+    for fingerprint in &transport.fingerprints {
+        write!(f, "a=fingerprint:{} ", fingerprint.hash.text())?;
+        for (index, byte) in fingerprint.digest.iter().enumerate() {
+            if index > 0 {
+                f.write_char(':')?;
             }
-            f.write_str("\r\n")?;
+            write!(f, "{byte:02X}")?;
         }
-        // Its digest was not kept; it cannot be said again.
-        Some(Fingerprint::Unsupported(_)) | None => {}
+        f.write_str("\r\n")?;
     }
     if let Some(setup) = transport.setup {
         write!(f, "a=setup:{}\r\n", setup.text())?;
@@ -167,11 +172,7 @@ fn sources(f: &mut Formatter<'_>, media: &MediaSection) -> fmt::Result {
 
 fn simulcast(f: &mut Formatter<'_>, media: &MediaSection) -> fmt::Result {
     for rid in &media.rids {
-        let direction = match rid.direction {
-            RidDirection::Send => "send",
-            RidDirection::Recv => "recv",
-        };
-        write!(f, "a=rid:{} {direction}", rid.id)?;
+        write!(f, "a=rid:{} {}", rid.id, rid.direction.text())?;
         if !rid.restrictions.is_empty() {
             write!(f, " {}", rid.restrictions)?;
         }

@@ -1,7 +1,7 @@
 //! Descriptions of real clients: what is read from them, and that writing and reading again changes nothing.
 
 use tutti_sdp::{
-    Direction, Feedback, Fingerprint, GroupSemantics, MediaKind, Protocol, RidDirection, SessionDescription, Setup,
+    Direction, Feedback, GroupSemantics, Hash, MediaKind, Protocol, RidDirection, SessionDescription, Setup,
 };
 
 macro_rules! fixtures {
@@ -64,7 +64,7 @@ fn every_fixture_has_its_sections() {
             let of_session_or_section =
                 |f: fn(&tutti_sdp::TransportAttributes) -> bool| f(&media.transport) || f(&description.transport);
             assert!(of_session_or_section(|t| t.ice_ufrag.is_some() && t.ice_pwd.is_some()), "{name}");
-            assert!(of_session_or_section(|t| matches!(t.fingerprint, Some(Fingerprint::Sha256(_)))), "{name}");
+            assert!(of_session_or_section(|t| t.fingerprints.iter().any(|f| f.hash == Hash::Sha256)), "{name}");
             assert_eq!(media.transport.setup, Some(Setup::ActPass), "{name}");
             if media.kind == MediaKind::Application {
                 assert_eq!(media.protocol, Protocol::DtlsSctp, "{name}");
@@ -126,8 +126,9 @@ fn firefox_formats_may_stand_before_their_names() {
     assert_eq!(video.source_groups[0].semantics, GroupSemantics::Fid);
     assert_eq!(video.source_groups[0].ssrcs, [1_012_345_671, 2_012_345_671]);
     // The fingerprint stands in the session only.
-    assert!(video.transport.fingerprint.is_none());
-    assert!(matches!(description.transport.fingerprint, Some(Fingerprint::Sha256(bytes)) if bytes[0] == 0xa3));
+    assert!(video.transport.fingerprints.is_empty());
+    let [fingerprint] = description.transport.fingerprints.as_slice() else { panic!("one certificate") };
+    assert_eq!((&fingerprint.hash, fingerprint.digest[0]), (&Hash::Sha256, 0xa3));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Seeded random descriptions: what is written is read back, and damaged text is refused or read, never a panic.
 
 use tutti_sdp::{
-    Direction, ExtensionMapping, Feedback, Fingerprint, GroupSemantics, MediaKind, MediaSection, Msid, Payload,
+    Direction, ExtensionMapping, Feedback, Fingerprint, GroupSemantics, Hash, MediaKind, MediaSection, Msid, Payload,
     Protocol, Rid, RidDirection, SessionDescription, Setup, Simulcast, Source, SourceGroup, TransportAttributes,
 };
 
@@ -47,7 +47,12 @@ fn transport(dice: &mut Dice) -> TransportAttributes {
     TransportAttributes {
         ice_ufrag: dice.maybe(Dice::word),
         ice_pwd: dice.maybe(Dice::word),
-        fingerprint: dice.maybe(|dice| Fingerprint::Sha256(std::array::from_fn(|_| dice.next() as u8))),
+        fingerprints: dice.list(3, |dice| {
+            let hash =
+                dice.pick(&[Hash::Sha1, Hash::Sha256, Hash::Sha384, Hash::Sha512, Hash::Other("md5".to_owned())]);
+            let len = hash.digest_len().unwrap_or(16);
+            Fingerprint { hash, digest: (0..len).map(|_| dice.next() as u8).collect() }
+        }),
         setup: dice.maybe(|dice| dice.pick(&[Setup::ActPass, Setup::Active, Setup::Passive, Setup::HoldConn])),
         trickle: dice.coin(),
     }
@@ -87,6 +92,7 @@ fn media(dice: &mut Dice) -> MediaSection {
         section.mid = dice.maybe(Dice::word);
         section.transport = transport(dice);
         section.sctp_port = dice.maybe(|dice| dice.next() as u16);
+        section.sctp_map = dice.maybe(|dice| dice.next() as u16);
         section.max_message_size = dice.maybe(Dice::next);
         return section;
     }
@@ -101,11 +107,7 @@ fn media(dice: &mut Dice) -> MediaSection {
     section.rtcp_mux = dice.coin();
     section.rtcp_rsize = dice.coin();
     section.extmap_allow_mixed = dice.coin();
-    section.extensions = dice.list(6, |dice| ExtensionMapping {
-        id: 1 + dice.below(4351) as u16,
-        direction: dice.maybe(|dice| dice.pick(&[Direction::SendOnly, Direction::RecvOnly])),
-        uri: format!("urn:{}", dice.word()),
-    });
+    section.extensions = extensions(dice);
     section.msids = dice.list(2, msid);
     let ssrcs: Vec<u32> = (0..4).map(|index| (dice.next() as u32 & !3) | index).collect();
     section.sources =
@@ -130,6 +132,14 @@ fn media(dice: &mut Dice) -> MediaSection {
     section
 }
 
+fn extensions(dice: &mut Dice) -> Vec<ExtensionMapping> {
+    dice.list(6, |dice| ExtensionMapping {
+        id: 1 + dice.below(4351) as u16,
+        direction: dice.maybe(|dice| dice.pick(&[Direction::SendOnly, Direction::RecvOnly])),
+        uri: format!("urn:{}", dice.word()),
+    })
+}
+
 fn description(dice: &mut Dice) -> SessionDescription {
     SessionDescription {
         session_id: dice.next(),
@@ -138,6 +148,7 @@ fn description(dice: &mut Dice) -> SessionDescription {
         ice_lite: dice.coin(),
         extmap_allow_mixed: dice.coin(),
         msid_semantic: dice.maybe(|_| "WMS *".to_owned()),
+        extensions: extensions(dice),
         transport: transport(dice),
         media: dice.list(8, media),
     }

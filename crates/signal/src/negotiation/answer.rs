@@ -1,15 +1,16 @@
 //! One answer under construction: what each section for audio and video gets.
 
-use tutti_forward::SubscriptionKey;
+use tutti_forward::{Encoding, SubscriptionKey};
 use tutti_rtp::{Codec, Extension, MediaKind};
-use tutti_sdp::{Direction, Feedback, MediaSection, Payload, Rid, RidDirection, Simulcast};
+use tutti_sdp::{Direction, ExtensionMapping, Feedback, MediaSection, Payload, Rid, RidDirection, Simulcast};
 
-use super::answering::{Incoming, Section};
 use super::extension::{self, SectionExtensions};
 use super::format::{self, Format};
 use super::offered::{Fate, WantedMedia};
 use super::received::{self, Received};
-use super::{Published, Role, SectionPolicy, Sends, Shared, Subscribed};
+use super::section::{Incoming, Section};
+use super::sending::SendingTrack;
+use super::{Published, Refused, Role, SectionPolicy, Sends, Shared, Subscribed};
 
 /// An answer under construction.
 #[derive(Default)]
@@ -17,25 +18,21 @@ pub(super) struct Answer {
     pub(super) sections: Vec<MediaSection>,
     pub(super) published: Vec<Published>,
     pub(super) waiting: Vec<String>,
-    pub(super) refused: Vec<String>,
+    pub(super) refused: Vec<Refused>,
     pub(super) sends: Sends,
 }
 
 impl Answer {
-    /// Answers one section for audio or video.
+    /// Answers one section for audio or video. `extensions` are those that the offer states for all sections.
     pub(super) fn media(
         &mut self,
         shared: &mut Shared,
         section: &mut Section,
         offered: &MediaSection,
         media: &WantedMedia,
+        extensions: &[ExtensionMapping],
         policy: Option<&SectionPolicy>,
     ) -> MediaSection {
-        let mut answered = MediaSection::new(offered.kind.clone(), offered.protocol.clone());
-        answered.mid = Some(section.mid.clone());
-        answered.rtcp_mux = true;
-        answered.rtcp_rsize = offered.rtcp_rsize;
-
         let policy = match (&section.incoming, media.fate) {
             (Incoming::Attached { policy, .. }, Fate::Attached) => Some(policy.clone()),
             (_, Fate::Unattached) => policy.cloned(),
@@ -43,29 +40,22 @@ impl Answer {
         };
         let takes = matches!(media.fate, Fate::Unattached | Fate::Attached);
         let sent = section.outgoing.and_then(|subscription| shared.sending.get(subscription));
-        let formats = match sent {
-            Some(track) if !takes => {
-                let mut formats = track.usable(&media.formats, &shared.peer);
-                let rest: Vec<Format> = media.formats.iter().copied().filter(|f| !formats.contains(f)).collect();
-                formats.extend(rest);
-                formats
-            }
-            _ => by_preference(&media.formats, policy.as_ref(), takes && shared.peer.needs_only_preferred_codec()),
-        };
+        let formats = preferred(shared, media, takes, sent, policy.as_ref());
         let stereo = sent.is_some_and(|track| track.outgoing.stereo);
         let delay = sent.is_some_and(|track| track.outgoing.playout_delay) && shared.peer.takes_playout_delay();
-        let extensions = extension::choose(offered, media.kind, shared.role == Role::Single, delay);
-        answered.extensions.clone_from(&extensions.mappings);
+        let offers = extension::offered(extensions, offered);
+        let extensions = extension::choose(offers, media.kind, shared.role == Role::Single, delay);
         let opus = opus_parameters(takes.then_some(policy.as_ref()).flatten(), stereo);
-        answered.payloads = payloads(offered, &formats, &opus);
 
+        let mut answered = MediaSection::new(offered.kind.clone(), offered.protocol.clone());
+        answered.mid = Some(section.mid.clone());
+        answered.rtcp_mux = offered.rtcp_mux;
+        answered.rtcp_rsize = offered.rtcp_rsize;
+        answered.extensions.clone_from(&extensions.mappings);
+        answered.payloads = payloads(offered, &formats, &opus);
         if takes {
             let encodings = received::encodings(offered);
-            answered.rids = encodings.iter().filter_map(|encoding| encoding.rid.as_deref()).map(recv).collect();
-            if offered.simulcast.is_some() && !answered.rids.is_empty() {
-                let recv = answered.rids.iter().map(|rid| rid.id.clone()).collect();
-                answered.simulcast = Some(Simulcast { send: Vec::new(), recv });
-            }
+            describe_encodings(offered, &encodings, &mut answered);
             let received = Received {
                 cid: media.cid.clone(),
                 formats: formats.iter().map(|format| format.agreed()).collect(),
@@ -138,6 +128,32 @@ impl Answer {
             self.sends.subscribed.push(told);
         }
         track.describe(answered, repairs);
+    }
+}
+
+/// The formats of our answer, preferred first: by what the client sends, else by what is sent to it.
+fn preferred(
+    shared: &Shared,
+    media: &WantedMedia,
+    takes: bool,
+    sent: Option<&SendingTrack>,
+    policy: Option<&SectionPolicy>,
+) -> Vec<Format> {
+    let Some(track) = sent.filter(|_| !takes) else {
+        return by_preference(&media.formats, policy, takes && shared.peer.needs_only_preferred_codec());
+    };
+    let mut formats = track.usable(&media.formats, &shared.peer);
+    let rest: Vec<Format> = media.formats.iter().copied().filter(|format| !formats.contains(format)).collect();
+    formats.extend(rest);
+    formats
+}
+
+/// Says which streams with restriction ids we take.
+fn describe_encodings(offered: &MediaSection, encodings: &[Encoding], answered: &mut MediaSection) {
+    answered.rids = encodings.iter().filter_map(|encoding| encoding.rid.as_deref()).map(recv).collect();
+    if offered.simulcast.is_some() && !answered.rids.is_empty() {
+        let recv = answered.rids.iter().map(|rid| rid.id.clone()).collect();
+        answered.simulcast = Some(Simulcast { send: Vec::new(), recv });
     }
 }
 

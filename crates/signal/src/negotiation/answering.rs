@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use livekit_protocol as proto;
-use tutti_forward::SubscriptionKey;
 use tutti_rtp::{Codec, MediaKind};
 use tutti_sdp::{MediaSection, SessionDescription, Setup};
 use tutti_transport::{DtlsRole, RemoteParameters};
 
 use super::answer::Answer;
+use super::format::Format;
 use super::offered::{self, Fate, Wanted};
-use super::received::Received;
+use super::section::{Incoming, Section};
 use super::{
-    Answered, Ended, NegotiationError, Offered, OfferedSection, Published, Role, SectionPolicy, Sends, Shared, local,
-    remote,
+    Answered, Ended, NegotiationError, Offered, OfferedSection, Published, Refused, Role, SectionPolicy, Sends, Shared,
+    local, remote,
 };
 
 /// The sections that the client made, and its offer under way.
@@ -21,42 +21,12 @@ use super::{
 pub(super) struct Answering {
     sections: Vec<Section>,
     pending: Option<Box<Pending>>,
+    /// An answer was given.
+    described: bool,
     /// What the client said of its transport last.
     remote: Option<RemoteParameters>,
     /// The last answer may have been lost with its socket.
     uncertain: bool,
-}
-
-/// A section as it was answered last.
-#[derive(Debug)]
-pub(super) struct Section {
-    pub(super) mid: String,
-    pub(super) kind: tutti_sdp::MediaKind,
-    /// Audio or video that lives.
-    pub(super) media: Option<MediaKind>,
-    /// The client is ready to receive on it.
-    pub(super) receives: bool,
-    pub(super) incoming: Incoming,
-    /// What we send on it.
-    pub(super) outgoing: Option<SubscriptionKey>,
-    /// What we sent on it before the last answer.
-    before: Option<SubscriptionKey>,
-    /// We have sent on it.
-    pub(super) used: bool,
-}
-
-/// What the client sends on a section.
-#[derive(Debug, Default)]
-pub(super) enum Incoming {
-    /// Nothing.
-    #[default]
-    Silent,
-    /// Something that has no track yet.
-    Waiting(Received),
-    /// A track.
-    Attached { policy: SectionPolicy, received: Received },
-    /// Something that the server does not want any more.
-    Detached { cid: String },
 }
 
 /// An offer that was read and not answered yet.
@@ -64,7 +34,10 @@ pub(super) enum Incoming {
 struct Pending {
     id: u32,
     description: SessionDescription,
-    remote: RemoteParameters,
+    /// A name for each section.
+    mids: Vec<String>,
+    /// `None`: no section of the offer is taken.
+    remote: Option<RemoteParameters>,
     setup: Setup,
     restart: bool,
     wanted: Vec<Wanted>,
@@ -78,7 +51,8 @@ impl Answering {
         offer: &proto::SessionDescription,
     ) -> Result<Offered, NegotiationError> {
         let description = local::read(offer, "offer")?;
-        offered::check(&description, &self.sections)?;
+        let mids = offered::names(&description)?;
+        offered::check(&description, &mids, &self.sections)?;
         let setup = remote::setup(&description);
         // Fixed by the first offer. Where the client leaves it to us it starts the handshake, because the side that
         // answers it chooses the SRTP profile: browsers as DTLS servers take AES-CM with HMAC-SHA1 although they offer
@@ -88,32 +62,30 @@ impl Answering {
             (None, Some(Setup::Passive)) => DtlsRole::Client,
             (None, _) => DtlsRole::Server,
         };
-        let remote = remote::parameters(&description, dtls_role)?;
-        let setup = match (setup, dtls_role) {
-            (Some(Setup::Active), _) => Setup::Passive,
-            (Some(Setup::Passive), _) | (_, DtlsRole::Client) => Setup::Active,
-            (_, DtlsRole::Server) => Setup::Passive,
+        let setup = match dtls_role {
+            DtlsRole::Client => Setup::Active,
+            DtlsRole::Server => Setup::Passive,
         };
-        let restart = self.remote.as_ref().is_some_and(|before| before.ice != remote.ice);
-        let wanted = self.wanted(shared, &description);
-        let sections = self.offered_sections(&description, &wanted);
-        let ended = self.ended(&description, &wanted);
+        let wanted = self.wanted(shared, &description, &mids);
+        // Where nothing is taken there is no transport to speak of.
+        let lives = wanted.iter().any(|wanted| !matches!(wanted, Wanted::Nothing { .. }));
+        let remote = if lives { Some(remote::parameters(&description, dtls_role)?) } else { None };
+        let restart = matches!((&self.remote, &remote), (Some(before), Some(remote)) if before.ice != remote.ice);
+        let sections = self.offered_sections(&description, &mids, &wanted);
+        let ended = self.ended(&mids, &wanted);
         let offered = Offered { id: offer.id, restart, sections, ended: ended.clone() };
-        let pending = Pending { id: offer.id, description, remote, setup, restart, wanted, ended };
+        let pending = Pending { id: offer.id, description, mids, remote, setup, restart, wanted, ended };
         self.pending = Some(Box::new(pending));
         Ok(offered)
     }
 
     /// What each section wants.
-    fn wanted(&self, shared: &Shared, description: &SessionDescription) -> Vec<Wanted> {
-        let bundle: BTreeSet<&str> = description.bundle.iter().map(String::as_str).collect();
-        let first = description.media.iter().position(|section| !section.is_rejected());
-        let sections = description.media.iter().enumerate();
-        let wanted = sections.map(|(at, section)| {
-            let mid = section.mid.as_deref().unwrap_or_default();
-            // Without BUNDLE there is one transport for one section.
-            let bundled = if bundle.is_empty() { first == Some(at) } else { bundle.contains(mid) };
-            offered::wanted(section, bundled, self.prior(at, mid), &shared.codecs, &shared.peer)
+    fn wanted(&self, shared: &Shared, description: &SessionDescription, mids: &[String]) -> Vec<Wanted> {
+        let transport = offered::Transport::of(description);
+        let sections = description.media.iter().zip(mids).enumerate();
+        let wanted = sections.map(|(at, (section, mid))| {
+            let mux = transport.mux(section);
+            offered::wanted(section, transport.carries(at, section), mux, self.prior(at, mid), shared)
         });
         wanted.collect()
     }
@@ -123,22 +95,26 @@ impl Answering {
         self.sections.get(at).filter(|section| section.mid == mid)
     }
 
-    fn offered_sections(&self, description: &SessionDescription, wanted: &[Wanted]) -> Vec<OfferedSection> {
+    fn offered_sections(
+        &self,
+        description: &SessionDescription,
+        mids: &[String],
+        wanted: &[Wanted],
+    ) -> Vec<OfferedSection> {
         let mut sections = Vec::new();
-        for (at, (section, wanted)) in description.media.iter().zip(wanted).enumerate() {
+        for (at, ((section, mid), wanted)) in description.media.iter().zip(mids).zip(wanted).enumerate() {
             let Wanted::Media(media) = wanted else { continue };
             if matches!(media.fate, Fate::Silent | Fate::Detached) {
                 continue;
             }
-            let mid = section.mid.clone().unwrap_or_default();
-            let track = match self.prior(at, &mid).map(|prior| &prior.incoming) {
+            let track = match self.prior(at, mid).map(|prior| &prior.incoming) {
                 Some(Incoming::Attached { policy, .. }) if media.fate == Fate::Attached => Some(policy.track),
                 _ => None,
             };
             let mut codecs: Vec<Codec> = media.formats.iter().map(|format| format.codec).collect();
             codecs.dedup();
             sections.push(OfferedSection {
-                mid,
+                mid: mid.clone(),
                 kind: media.kind,
                 stream: media.stream.clone(),
                 cid: media.cid.clone(),
@@ -151,11 +127,11 @@ impl Answering {
     }
 
     /// Attached sections that the offer ends.
-    fn ended(&self, description: &SessionDescription, wanted: &[Wanted]) -> Vec<Ended> {
+    fn ended(&self, mids: &[String], wanted: &[Wanted]) -> Vec<Ended> {
         let mut ended = Vec::new();
         for (at, section) in self.sections.iter().enumerate() {
             let Incoming::Attached { policy, .. } = &section.incoming else { continue };
-            let same = description.media.get(at).is_some_and(|offered| offered.mid.as_ref() == Some(&section.mid));
+            let same = mids.get(at) == Some(&section.mid);
             let goes_on = matches!(wanted.get(at), Some(Wanted::Media(media)) if media.fate == Fate::Attached);
             if !same || !goes_on {
                 ended.push(Ended { mid: section.mid.clone(), track: policy.track });
@@ -170,41 +146,47 @@ impl Answering {
         policies: &BTreeMap<String, SectionPolicy>,
     ) -> Result<Answered, NegotiationError> {
         let pending = self.pending.take().ok_or(NegotiationError::NoOffer)?;
-        let Pending { id, description, remote, setup, restart, wanted, ended } = *pending;
+        let Pending { id, description, mids, remote, setup, restart, wanted, ended } = *pending;
         let mut answer = Answer::default();
-        self.take_sections(&description, &wanted);
+        self.take_sections(&description, &mids, &wanted);
         self.settle_places(shared, &wanted, &mut answer.sends);
         for (at, (offered, wanted)) in description.media.iter().zip(&wanted).enumerate() {
             let Some(section) = self.sections.get_mut(at) else { continue };
-            let answered = match wanted {
-                Wanted::Nothing(sends) => {
+            let mut answered = match wanted {
+                Wanted::Nothing { sends } => {
                     if *sends {
-                        answer.refused.push(section.mid.clone());
+                        answer.refused.push(Refused { mid: section.mid.clone(), cid: offered::cid(offered) });
                     }
                     section.incoming = Incoming::Silent;
                     local::rejected_section(offered)
                 }
-                Wanted::Data => local::data_section(&section.mid, offered.protocol.clone(), setup),
+                Wanted::Data => local::answered_data_section(offered),
                 Wanted::Media(media) => {
                     let policy = policies.get(&section.mid);
-                    let mut answered = answer.media(shared, section, offered, media, policy);
-                    answered.transport.setup = Some(setup);
-                    answered
+                    answer.media(shared, section, offered, media, &description.extensions, policy)
                 }
             };
+            if !answered.is_rejected() {
+                answered.transport.setup = Some(setup);
+            }
+            // A name is in the answer where it was in the offer (RFC 8829, section 5.3.1).
+            answered.mid.clone_from(&offered.mid);
             answer.sections.push(answered);
         }
         let bundle = bundle(&description, &answer.sections);
         let mut text = shared.local.describe(bundle, answer.sections);
         text.extmap_allow_mixed =
             description.extmap_allow_mixed || description.media.iter().any(|section| section.extmap_allow_mixed);
-        self.remote = Some(remote.clone());
+        self.described = true;
+        if remote.is_some() {
+            self.remote.clone_from(&remote);
+        }
         Ok(Answered {
             description: proto::SessionDescription {
                 r#type: "answer".to_owned(),
                 sdp: text.to_string(),
                 id,
-                mid_to_track_id: self.track_ids(shared).collect(),
+                mid_to_track_id: self.track_ids(shared, &description).collect(),
             },
             remote,
             restart,
@@ -219,45 +201,34 @@ impl Answering {
 
     /// Brings the list of sections in line with the offer. What was sent on a section that is another one now loses
     /// its place in [`Self::settle_places`], because the new one does not know of it.
-    fn take_sections(&mut self, description: &SessionDescription, wanted: &[Wanted]) {
-        for (at, (offered, wanted)) in description.media.iter().zip(wanted).enumerate() {
-            let mid = offered.mid.clone().unwrap_or_default();
-            let (media, receives) = match wanted {
-                Wanted::Media(media) => (Some(media.kind), media.receives),
-                _ => (None, false),
-            };
+    fn take_sections(&mut self, description: &SessionDescription, mids: &[String], wanted: &[Wanted]) {
+        for (at, ((offered, mid), wanted)) in description.media.iter().zip(mids).zip(wanted).enumerate() {
             match self.sections.get_mut(at) {
-                Some(section) if section.mid == mid => {
-                    section.media = media;
-                    section.receives = receives;
-                }
-                place => {
-                    let section = Section {
-                        mid,
-                        kind: offered.kind.clone(),
-                        media,
-                        receives,
-                        incoming: Incoming::Silent,
-                        outgoing: None,
-                        before: None,
-                        used: false,
-                    };
-                    match place {
-                        Some(place) => *place = section,
-                        None => self.sections.push(section),
-                    }
-                }
+                Some(section) if section.mid == *mid => {}
+                Some(place) => *place = Section::new(mid.clone(), offered.kind.clone()),
+                None => self.sections.push(Section::new(mid.clone(), offered.kind.clone())),
+            }
+            if let Some(section) = self.sections.get_mut(at) {
+                (section.media, section.receives) = match wanted {
+                    Wanted::Media(media) => (Some(media.kind), media.receives),
+                    _ => (None, false),
+                };
             }
         }
     }
 
     /// Gives every send its section for this answer: most keep theirs, some lose it, those that wait get a free one.
     fn settle_places(&mut self, shared: &mut Shared, wanted: &[Wanted], sends: &mut Sends) {
-        let formats = |at: usize| match wanted.get(at) {
-            Some(Wanted::Media(media)) => media.formats.as_slice(),
-            _ => &[],
-        };
         // A section whose track goes is described as inactive first: its next track is announced only then.
+        let mut freed = self.free_abandoned(shared);
+        self.keep_places(shared, wanted, sends, &mut freed);
+        if shared.role == Role::Single {
+            self.give_places(shared, wanted, sends, &freed);
+        }
+    }
+
+    /// Frees the sections whose tracks are gone. Those that the last answer freed count as well, if it may be lost.
+    fn free_abandoned(&mut self, shared: &Shared) -> BTreeSet<usize> {
         let mut freed = BTreeSet::new();
         let uncertain = std::mem::take(&mut self.uncertain);
         for (at, section) in self.sections.iter_mut().enumerate() {
@@ -270,10 +241,15 @@ impl Answering {
                 freed.insert(at);
             }
         }
+        freed
+    }
+
+    /// Takes its section from every track that cannot be sent there any more.
+    fn keep_places(&mut self, shared: &mut Shared, wanted: &[Wanted], sends: &mut Sends, freed: &mut BTreeSet<usize>) {
         for (subscription, at) in shared.sending.placed() {
             let section = self.sections.get_mut(at).filter(|section| section.outgoing == Some(subscription));
             let Some(track) = shared.sending.get_mut(subscription) else { continue };
-            let unsupported = track.usable(formats(at), &shared.peer).is_empty();
+            let unsupported = track.usable(formats(wanted, at), &shared.peer).is_empty();
             let receives = section.as_ref().is_some_and(|section| section.receives);
             if receives && !unsupported {
                 continue;
@@ -289,39 +265,44 @@ impl Answering {
                 sends.unsupported.push(subscription);
             }
         }
-        if shared.role != Role::Single {
-            return;
-        }
+    }
+
+    /// Gives a free section to every track that waits for one.
+    fn give_places(&mut self, shared: &mut Shared, wanted: &[Wanted], sends: &mut Sends, freed: &BTreeSet<usize>) {
         let reuses = shared.peer.reuses_sections();
         for subscription in shared.sending.pending_keys() {
             let Some(track) = shared.sending.get_mut(subscription) else { continue };
             let kind = track.outgoing.kind;
-            let mut free = (0..).zip(&mut self.sections);
-            let mut free = free.by_ref().filter(|(at, section)| section.is_free(kind, reuses) && !freed.contains(at));
-            let fits = |(at, _): &(usize, &mut Section)| !track.usable(formats(*at), &shared.peer).is_empty();
             let mut mismatch = false;
-            match free.find(|place| {
-                mismatch = true;
-                fits(place)
-            }) {
-                Some((at, section)) => {
-                    section.outgoing = Some(subscription);
-                    section.used = true;
-                    track.section = Some(at);
+            for (at, section) in self.sections.iter_mut().enumerate() {
+                if !section.is_free(kind, reuses) || freed.contains(&at) {
+                    continue;
                 }
-                // Free sections there are, but none with a codec of this track.
-                None if mismatch => {
-                    track.unsupported = true;
-                    sends.unsupported.push(subscription);
+                if track.usable(formats(wanted, at), &shared.peer).is_empty() {
+                    mismatch = true;
+                    continue;
                 }
-                None => {}
+                section.outgoing = Some(subscription);
+                section.used = true;
+                track.section = Some(at);
+                break;
+            }
+            // Free sections there are, but none with a codec of this track.
+            if track.section.is_none() && mismatch {
+                track.unsupported = true;
+                sends.unsupported.push(subscription);
             }
         }
     }
 
-    /// `mid_to_track_id`: every section on which we send.
-    fn track_ids<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = (String, String)> + 'a {
-        self.sections.iter().filter_map(|section| {
+    /// `mid_to_track_id`: every section on which we send and that the client named.
+    fn track_ids<'a>(
+        &'a self,
+        shared: &'a Shared,
+        offer: &'a SessionDescription,
+    ) -> impl Iterator<Item = (String, String)> + 'a {
+        let named = self.sections.iter().zip(&offer.media).filter(|(_, offered)| offered.mid.is_some());
+        named.filter_map(|(section, _)| {
             let track = shared.sending.get(section.outgoing?)?;
             Some((section.mid.clone(), track.outgoing.track_sid.clone()))
         })
@@ -374,13 +355,15 @@ impl Answering {
 
     /// An answer was given.
     pub(super) fn is_described(&self) -> bool {
-        self.remote.is_some()
+        self.described
     }
 }
 
-impl Section {
-    fn is_free(&self, kind: MediaKind, reuses: bool) -> bool {
-        self.media == Some(kind) && self.receives && self.outgoing.is_none() && (reuses || !self.used)
+/// The formats that both sides have on the section with this number.
+fn formats(wanted: &[Wanted], at: usize) -> &[Format] {
+    match wanted.get(at) {
+        Some(Wanted::Media(media)) => media.formats.as_slice(),
+        _ => &[],
     }
 }
 

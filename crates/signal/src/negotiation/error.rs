@@ -31,12 +31,9 @@ pub enum NegotiationError {
     /// No `a=fingerprint`.
     #[error("no certificate fingerprint")]
     NoFingerprint,
-    /// Only fingerprints of other hashes than SHA-256.
-    #[error("certificate fingerprint by {0:?}, sha-256 is needed")]
+    /// Only fingerprints by functions that are unknown or too weak.
+    #[error("certificate fingerprint by {0}, sha-256 is needed")]
     UnsupportedFingerprint(String),
-    /// A section has no `a=mid`, or one that is longer than 16 bytes.
-    #[error("media section {0} has no usable mid")]
-    NoMid(usize),
     /// Two sections share a mid.
     #[error("mid {0:?} names two media sections")]
     DuplicateMid(String),

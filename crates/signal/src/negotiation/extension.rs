@@ -1,6 +1,6 @@
 //! Header extensions: the ids of our own offers, and which ones a section of the client gets.
 
-use tutti_rtp::{Extension, ExtensionMap, MediaKind};
+use tutti_rtp::{Extension, ExtensionMap, IDENTIFIER_LEN_MAX, MediaKind};
 use tutti_sdp::{Direction, ExtensionMapping, MediaSection};
 
 /// What we read of a stream that the client sends.
@@ -60,11 +60,28 @@ pub(super) struct SectionExtensions {
     pub(super) sent: ExtensionMap,
 }
 
+/// What the client offers on a section: its own extensions, and those of its session that it does not state anew
+/// (RFC 8285, section 5). A name that no packet of ours could carry is not asked for.
+pub(super) fn offered<'a>(
+    session: &'a [ExtensionMapping],
+    section: &'a MediaSection,
+) -> impl Iterator<Item = &'a ExtensionMapping> {
+    let own = &section.extensions;
+    let inherited = session.iter().filter(|of_all| own.iter().all(|it| it.id != of_all.id && it.uri != of_all.uri));
+    let nameable = section.mid.as_ref().is_some_and(|mid| mid.len() <= IDENTIFIER_LEN_MAX);
+    own.iter().chain(inherited).filter(move |offered| nameable || offered.uri != Extension::Mid.uri())
+}
+
 /// Chooses from what the client offers. Both directions share the ids, so that a section may change its direction
 /// later and keep them (docs/protocol.md#peer-connections).
-pub(super) fn choose(section: &MediaSection, kind: MediaKind, sends: bool, playout_delay: bool) -> SectionExtensions {
+pub(super) fn choose<'a>(
+    offers: impl Iterator<Item = &'a ExtensionMapping>,
+    kind: MediaKind,
+    sends: bool,
+    playout_delay: bool,
+) -> SectionExtensions {
     let mut chosen = SectionExtensions::default();
-    for offered in &section.extensions {
+    for offered in offers {
         let Some((extension, id)) = known(offered) else { continue };
         // Directions are the client's.
         let direction = offered.direction.unwrap_or(Direction::SendRecv);

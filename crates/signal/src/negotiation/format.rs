@@ -67,11 +67,6 @@ pub(super) fn own_payloads(codec: Codec) -> impl Iterator<Item = Payload> {
     })
 }
 
-/// Whether our offers use `payload_type` for `codec`.
-pub(super) fn is_own(codec: Codec, payload_type: u8) -> bool {
-    OWN_FORMATS.iter().any(|format| format.codec == codec && format.payload_type == payload_type)
-}
-
 /// The payload that retransmits `payload`, with type `number`.
 pub(super) fn retransmission(number: u8, payload: &Payload) -> Payload {
     let mut repair = Payload::new(number);
@@ -145,13 +140,16 @@ pub(super) fn formats(section: &MediaSection, kind: MediaKind) -> Vec<Format> {
             rank,
         });
     }
-    // High profiles are for a client that has nothing else: few receivers take them.
-    if formats.iter().any(|format| format.codec == Codec::H264 && format.rank < RANK_HIGH) {
-        formats.retain(|format| format.codec != Codec::H264 || format.rank < RANK_HIGH);
-    }
     let first: Vec<Codec> = formats.iter().map(|format| format.codec).collect();
     formats.sort_by_key(|format| (first.iter().position(|codec| *codec == format.codec), format.rank));
     formats
+}
+
+/// Leaves out high profiles where a client can send others: few receivers take them.
+pub(super) fn prefer_common_profiles(formats: &mut Vec<Format>) {
+    if formats.iter().any(|format| format.codec == Codec::H264 && format.rank < RANK_HIGH) {
+        formats.retain(|format| format.codec != Codec::H264 || format.rank < RANK_HIGH);
+    }
 }
 
 /// The primary and redundant encoding of a RED payload (RFC 2198, section 5) are Opus.

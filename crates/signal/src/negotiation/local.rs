@@ -11,7 +11,7 @@ use super::{LocalParameters, NegotiationError};
 /// Largest data channel message that we take, bytes. Clients stay below 64,000 (docs/protocol.md#data-channels).
 const MESSAGE_SIZE_MAX: u64 = 65_536;
 /// SCTP port, by custom.
-const SCTP_PORT: u16 = 5000;
+pub(super) const SCTP_PORT: u16 = 5000;
 
 /// Our transport and the counters of our descriptions.
 #[derive(Debug)]
@@ -60,10 +60,11 @@ impl Local {
             ice_lite: self.parameters.ice_lite,
             extmap_allow_mixed: true,
             msid_semantic: Some("WMS *".to_owned()),
+            extensions: Vec::new(),
             transport: TransportAttributes {
                 ice_ufrag: Some(self.parameters.ice.ufrag.clone()),
                 ice_pwd: Some(self.parameters.ice.pwd.clone()),
-                fingerprint: Some(Fingerprint::Sha256(self.parameters.fingerprint.0)),
+                fingerprints: vec![Fingerprint::sha256(self.parameters.fingerprint.0)],
                 setup: None,
                 trickle: true,
             },
@@ -72,14 +73,26 @@ impl Local {
     }
 }
 
-/// A section for data channels.
-pub(super) fn data_section(mid: &str, protocol: Protocol, setup: Setup) -> MediaSection {
-    let mut section = MediaSection::new(MediaKind::Application, protocol);
+/// A section for data channels in our offer.
+pub(super) fn data_section(mid: &str) -> MediaSection {
+    let mut section = MediaSection::new(MediaKind::Application, Protocol::DtlsSctp);
     section.format = "webrtc-datachannel".to_owned();
     section.mid = Some(mid.to_owned());
     section.direction = Direction::SendRecv;
-    section.transport.setup = Some(setup);
+    section.transport.setup = Some(Setup::ActPass);
     section.sctp_port = Some(SCTP_PORT);
+    section.max_message_size = Some(MESSAGE_SIZE_MAX);
+    section
+}
+
+/// The answer to a section for data channels: its protocol and format (RFC 8829, section 5.3.1), and the port in the
+/// form that the client knows.
+pub(super) fn answered_data_section(offered: &MediaSection) -> MediaSection {
+    let mut section = MediaSection::new(offered.kind.clone(), offered.protocol.clone());
+    section.format.clone_from(&offered.format);
+    section.direction = Direction::SendRecv;
+    section.sctp_map = offered.sctp_map;
+    section.sctp_port = if offered.sctp_map.is_none() { Some(SCTP_PORT) } else { offered.sctp_port };
     section.max_message_size = Some(MESSAGE_SIZE_MAX);
     section
 }

@@ -17,6 +17,7 @@ mod peer;
 mod policy;
 mod received;
 mod remote;
+mod section;
 mod sending;
 mod values;
 
@@ -39,8 +40,8 @@ pub use error::NegotiationError;
 pub use peer::Peer;
 pub use policy::{CodecPolicy, SectionPolicy};
 pub use values::{
-    Answered, Ended, LocalParameters, Need, OfferAnswered, Offered, OfferedSection, Outgoing, Published, Role, Sends,
-    Subscribed,
+    Answered, Ended, LocalParameters, Need, OfferAnswered, Offered, OfferedSection, Outgoing, Published, Refused, Role,
+    Sends, Subscribed,
 };
 
 /// The descriptions of one peer connection.

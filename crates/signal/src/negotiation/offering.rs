@@ -110,7 +110,7 @@ impl Offering {
         }
         self.place(shared);
         let mut media = Vec::with_capacity(1 + self.sections.len());
-        media.push(local::data_section(DATA_MID, Protocol::DtlsSctp, Setup::ActPass));
+        media.push(local::data_section(DATA_MID));
         let mut mid_to_track_id = HashMap::new();
         for section in &mut self.sections {
             let track = section.carries.and_then(|subscription| shared.sending.get_mut(subscription));
@@ -198,13 +198,16 @@ impl Offering {
             Some(Setup::Passive) => DtlsRole::Client,
             _ => DtlsRole::Server,
         });
-        let remote = remote::parameters(&described, dtls_role)?;
-        self.dtls_role = Some(dtls_role);
+        let lives = described.media.iter().any(|section| !section.is_rejected());
+        let remote = if lives { Some(remote::parameters(&described, dtls_role)?) } else { None };
+        self.dtls_role = remote.as_ref().map(|remote| remote.dtls_role).or(self.dtls_role);
         self.unanswered = false;
         let mut sends = Sends::default();
         for (section, answered) in self.sections.iter_mut().zip(described.media.iter().skip(1)) {
             section.agreed = section.offered;
-            settle(shared, section, answered, &mut sends);
+            // One that the client takes out of the bundle would need another transport (RFC 9143, section 7.3.3).
+            let bundled = described.bundle.is_empty() || described.bundle.contains(&section.mid);
+            settle(shared, section, answered, bundled, &mut sends);
         }
         let candidates = remote::candidates(&described);
         Ok(Some(OfferAnswered { remote, restart: std::mem::take(&mut self.restart), candidates, sends }))
@@ -228,15 +231,16 @@ impl Offering {
 }
 
 /// Takes what the client answered about one section.
-fn settle(shared: &mut Shared, section: &mut Section, answered: &MediaSection, sends: &mut Sends) {
+fn settle(shared: &mut Shared, section: &mut Section, answered: &MediaSection, bundled: bool, sends: &mut Sends) {
     if answered.is_rejected() {
         section.dead = true;
     }
     let Some(subscription) = section.offered.filter(|offered| section.carries == Some(*offered)) else { return };
     let Some(track) = shared.sending.get_mut(subscription) else { return };
-    let formats = agreed_formats(section.kind, answered);
+    // Payload types are those of the answer, whatever ours were (RFC 3264, section 6.1).
+    let formats = format::formats(answered, section.kind);
     let usable = track.usable(&formats, &shared.peer);
-    if section.dead || !answered.direction.receives() || usable.is_empty() {
+    if section.dead || !bundled || !answered.direction.receives() || usable.is_empty() {
         if track.told.is_some() {
             sends.displaced.push(subscription);
         }
@@ -263,13 +267,6 @@ fn settle(shared: &mut Shared, section: &mut Section, answered: &MediaSection, s
     };
     track.told = Some(subscribed.clone());
     sends.subscribed.push(subscribed);
-}
-
-/// The formats of an answer that mean what our offer said they mean.
-fn agreed_formats(kind: MediaKind, answered: &MediaSection) -> Vec<Format> {
-    let mut formats = format::formats(answered, kind);
-    formats.retain(|format| format::is_own(format.codec, format.payload_type));
-    formats
 }
 
 /// Describes one section.

@@ -51,8 +51,8 @@ pub struct SectionPolicy {
     /// Restriction ids in the order of their spatial layers, smallest first, as the request's `layers` state them.
     /// Empty = by name (`q h f`, `2 1 0`), else as offered. Ids that the section lacks are skipped.
     pub rids: Vec<String>,
-    /// How the layers arrive.
-    pub layer_mode: LayerMode,
+    /// How the layers arrive, if the request says so; else by the codec that is agreed on.
+    pub layer_mode: Option<LayerMode>,
 }
 
 impl SectionPolicy {
@@ -66,7 +66,7 @@ impl SectionPolicy {
             stereo: false,
             encrypted: false,
             rids: Vec::new(),
-            layer_mode: LayerMode::Simulcast,
+            layer_mode: None,
         }
     }
 }

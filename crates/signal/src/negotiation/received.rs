@@ -1,7 +1,7 @@
 //! Streams that the client sends on one section, and the track they become.
 
 use tutti_forward::{Encoding, LayerMode, PayloadFormat, PublishTrack};
-use tutti_rtp::{ExtensionMap, MediaKind};
+use tutti_rtp::{Codec, ExtensionMap, IDENTIFIER_LEN_MAX, MediaKind};
 use tutti_sdp::{GroupSemantics, MediaSection, RidDirection};
 
 use super::{Published, SectionPolicy};
@@ -28,8 +28,11 @@ impl Received {
     /// The track that these streams are under `policy`.
     pub(super) fn publish(&self, mid: &str, kind: MediaKind, policy: &SectionPolicy) -> Published {
         let encodings = ordered(&self.encodings, &policy.rids);
-        let layer_mode = if encodings.len() > 1 { LayerMode::Simulcast } else { policy.layer_mode };
-        let first = self.formats.first().map_or("", |format| format.codec.name());
+        let codec = self.formats.first().map(|format| format.codec);
+        // What the request says of layers it says of the codec that it asks for.
+        let stated = policy.layer_mode.filter(|_| policy.codec.is_none() || policy.codec == codec);
+        let layer_mode = if encodings.len() > 1 { LayerMode::Simulcast } else { layer_mode(codec, stated) };
+        let first = codec.map_or("", Codec::name);
         let publish = PublishTrack {
             track: policy.track,
             kind,
@@ -49,6 +52,14 @@ impl Received {
     }
 }
 
+/// How the layers of a single stream arrive: as stated, if the codec that was agreed on can, else as it does by default.
+fn layer_mode(codec: Option<Codec>, stated: Option<LayerMode>) -> LayerMode {
+    match codec {
+        Some(Codec::Vp9 | Codec::Av1) => stated.unwrap_or(LayerMode::Svc),
+        _ => LayerMode::Simulcast,
+    }
+}
+
 /// The restriction ids that the client sends with: those of `a=simulcast`, else of `a=rid`. Ids that no packet
 /// parser would take are left out.
 pub(super) fn rids(section: &MediaSection) -> Vec<&str> {
@@ -57,7 +68,9 @@ pub(super) fn rids(section: &MediaSection) -> Vec<&str> {
         Some(simulcast) if !simulcast.send.is_empty() => simulcast.send.iter().map(String::as_str).collect(),
         _ => section.rids.iter().map(|rid| rid.id.as_str()).collect(),
     };
-    let legal = |id: &&str| (1..=16).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    // The letters of RFC 8851, section 10, as many as a packet can carry.
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let legal = |id: &&str| (1..=IDENTIFIER_LEN_MAX).contains(&id.len()) && id.bytes().all(letter);
     let mut rids: Vec<&str> = Vec::new();
     for id in named.into_iter().filter(sent).filter(legal) {
         if !rids.contains(&id) && rids.len() < ENCODINGS_MAX {

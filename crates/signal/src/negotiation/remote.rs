@@ -1,6 +1,6 @@
 //! What a description of the client says of its transport.
 
-use tutti_sdp::{Fingerprint, MediaKind, MediaSection, SessionDescription, Setup, TransportAttributes};
+use tutti_sdp::{Fingerprint, Hash, MediaSection, SessionDescription, Setup, TransportAttributes};
 use tutti_transport::{DtlsRole, IceCredentials, RemoteParameters};
 
 use super::NegotiationError;
@@ -13,14 +13,10 @@ pub(super) fn parameters(
     description: &SessionDescription,
     dtls_role: DtlsRole,
 ) -> Result<RemoteParameters, NegotiationError> {
-    let sections = || by_bundle(description).map(|section| &section.transport).chain([&description.transport]);
-    let ice = sections().find_map(credentials).ok_or(NegotiationError::NoIceCredentials)?;
-    let fingerprint = match sections().find_map(|transport| transport.fingerprint.as_ref()) {
-        Some(Fingerprint::Sha256(bytes)) => tutti_transport::Fingerprint(*bytes),
-        Some(Fingerprint::Unsupported(hash)) => return Err(NegotiationError::UnsupportedFingerprint(hash.clone())),
-        None => return Err(NegotiationError::NoFingerprint),
-    };
-    let application = description.media.iter().find(|section| is_data(section) && !section.is_rejected());
+    let ice = levels(description).find_map(credentials).ok_or(NegotiationError::NoIceCredentials)?;
+    let stated = levels(description).map(|level| &level.fingerprints).find(|stated| !stated.is_empty());
+    let fingerprint = fingerprint(stated.ok_or(NegotiationError::NoFingerprint)?)?;
+    let application = description.media.iter().find(|section| section.is_data_channels() && !section.is_rejected());
     let size = application.map_or(0, |section| section.max_message_size.unwrap_or(MESSAGE_SIZE_DEFAULT.into()));
     Ok(RemoteParameters {
         ice,
@@ -31,21 +27,30 @@ pub(super) fn parameters(
     })
 }
 
+/// The fingerprint that the client's certificate is compared with.
+fn fingerprint(stated: &[Fingerprint]) -> Result<tutti_transport::Fingerprint, NegotiationError> {
+    let usable = stated.iter().find(|fingerprint| fingerprint.hash == Hash::Sha256);
+    let digest = usable.and_then(|fingerprint| <[u8; 32]>::try_from(fingerprint.digest.as_slice()).ok());
+    let unsupported = || stated.iter().map(|it| it.hash.text()).collect::<Vec<_>>().join(", ");
+    digest.map(tutti_transport::Fingerprint).ok_or_else(|| NegotiationError::UnsupportedFingerprint(unsupported()))
+}
+
 /// The connection role in the description.
 pub(super) fn setup(description: &SessionDescription) -> Option<Setup> {
-    by_bundle(description).find_map(|section| section.transport.setup).or(description.transport.setup)
+    levels(description).find_map(|level| level.setup)
 }
 
-/// The candidates in the description.
+/// The candidates in the description: those of the tagged section, which speak for all.
 pub(super) fn candidates(description: &SessionDescription) -> Vec<String> {
-    by_bundle(description).next().map(|section| section.candidates.clone()).unwrap_or_default()
+    let stated = by_bundle(description).map(|section| &section.candidates).find(|stated| !stated.is_empty());
+    stated.cloned().unwrap_or_default()
 }
 
-/// A section for data channels that we understand.
-pub(super) fn is_data(section: &MediaSection) -> bool {
-    section.kind == MediaKind::Application
-        && section.protocol.text().ends_with("DTLS/SCTP")
-        && section.format.split(' ').any(|format| format == "webrtc-datachannel")
+/// Where attributes of the transport stand, what counts more first: the tagged section, the session for all that do not
+/// say it themselves (RFC 8866, section 5.13), then the others.
+fn levels(description: &SessionDescription) -> impl Iterator<Item = &TransportAttributes> {
+    let mut sections = by_bundle(description).map(|section| &section.transport);
+    sections.next().into_iter().chain([&description.transport]).chain(sections)
 }
 
 /// Sections that live, the one that BUNDLE tags first (RFC 9143, section 7.2).

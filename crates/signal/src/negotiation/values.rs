@@ -62,6 +62,15 @@ pub struct OfferedSection {
     pub track: Option<TrackKey>,
 }
 
+/// A section on which the client wants to send and that was refused: both sides have no codec in common there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Name of the section.
+    pub mid: String,
+    /// Track id of its msid; empty if there is none.
+    pub cid: String,
+}
+
 /// A track that the client no longer sends on a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
@@ -157,8 +166,8 @@ pub struct Sends {
 pub struct Answered {
     /// To send to the client.
     pub description: proto::SessionDescription,
-    /// For the transport.
-    pub remote: RemoteParameters,
+    /// For the transport; `None` if no section of the offer was taken.
+    pub remote: Option<RemoteParameters>,
     /// The client restarted ICE in this offer.
     pub restart: bool,
     /// `candidate:…` texts that stood in the offer, for the transport.
@@ -170,8 +179,8 @@ pub struct Answered {
     /// Sections on which the client sends that have no policy yet. They are accepted; [`super::Connection::attach`]
     /// gives them a track without another round.
     pub waiting: Vec<String>,
-    /// Sections on which the client wants to send and that were refused: no common codec.
-    pub refused: Vec<String>,
+    /// Sections on which the client wants to send and that were refused.
+    pub refused: Vec<Refused>,
     /// Sections on which we send. Empty in role [`Role::Publisher`].
     pub sends: Sends,
 }
@@ -179,8 +188,8 @@ pub struct Answered {
 /// The client's answer to our offer, and what follows from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OfferAnswered {
-    /// For the transport.
-    pub remote: RemoteParameters,
+    /// For the transport; `None` if the client took no section.
+    pub remote: Option<RemoteParameters>,
     /// The answered offer restarted ICE.
     pub restart: bool,
     /// `candidate:…` texts that stood in the answer, for the transport.

@@ -15,7 +15,8 @@ use tutti_transport::{Channel, IceCredentials, OpenTransport, RemoteParameters, 
 
 use super::{Facts, Mode, Output, Session, Start};
 use crate::negotiation::{
-    Answered, CodecPolicy, Connection, LocalParameters, Need, NegotiationError, Peer, Role, SectionPolicy, Sends,
+    Answered, CodecPolicy, Connection, LocalParameters, Need, NegotiationError, Peer, Published, Role, SectionPolicy,
+    Sends,
 };
 
 /// Candidates that may wait for the description they belong to.
@@ -89,7 +90,8 @@ impl Link {
     }
 
     /// The peer's side is known: tell the transport, with the candidates that came before.
-    fn describe(&mut self, remote: RemoteParameters, candidates: Vec<String>) -> Vec<Output> {
+    fn describe(&mut self, remote: Option<RemoteParameters>, candidates: Vec<String>) -> Vec<Output> {
+        let Some(remote) = remote else { return Vec::new() };
         self.described = true;
         let early = std::mem::take(&mut self.early_candidates);
         let remote = TransportCommand::SetRemote(Box::new(remote));
@@ -164,6 +166,9 @@ impl Session {
         self.respond(Message::Answer(answered.description));
         let outputs = self.publisher.describe(answered.remote, answered.candidates);
         self.outputs.extend(outputs);
+        for refused in answered.refused {
+            self.section_refused(&refused.cid);
+        }
         for published in answered.published {
             self.section_published(published);
         }
@@ -290,11 +295,9 @@ impl Session {
         }
     }
 
-    pub(super) fn attach(&mut self, mid: &str, policy: SectionPolicy) {
-        match self.publisher.connection.attach(mid, policy) {
-            Ok(published) => self.section_published(published),
-            Err(error) => self.outputs.push_back(Output::Refused { what: "track", why: error.to_string() }),
-        }
+    pub(super) fn attach(&mut self, mid: &str, policy: SectionPolicy) -> Option<Published> {
+        let attached = self.publisher.connection.attach(mid, policy);
+        attached.map_err(|error| self.outputs.push_back(Output::Refused { what: "track", why: error.to_string() })).ok()
     }
 
     pub(super) fn detach(&mut self, mid: &str) {

@@ -3,6 +3,7 @@
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 use tutti_forward::{ForwardCommand, LayerMode, TrackKey};
+use tutti_id::RoomKey;
 use tutti_room::{Negotiated, Request, TrackNumber};
 use tutti_rtp::MediaKind;
 
@@ -10,12 +11,17 @@ use super::negotiate::codec_of;
 use super::{Output, Session};
 use crate::negotiation::{OfferedSection, Published, SectionPolicy};
 
-/// A track that the room accepted.
+/// One codec of a track that the room accepted: what a section of the client is expected for.
 pub(super) struct Accepted {
     track: TrackNumber,
+    sid: String,
+    /// Client id of the request.
     cid: String,
+    /// The codec as the room lists it; without a name where the request names none.
+    codec: proto::SimulcastCodecInfo,
+    /// It stands beside another codec of the same track: a section is for it only if it says so.
+    further: bool,
     request: proto::AddTrackRequest,
-    mime: String,
     /// Its section, once there is one.
     mid: Option<String>,
 }
@@ -29,13 +35,28 @@ impl Accepted {
     }
 
     fn names(&self, cid: &str) -> bool {
-        !cid.is_empty() && (self.cid == cid || self.request.simulcast_codecs.iter().any(|codec| codec.cid == cid))
+        !cid.is_empty() && (self.codec.cid == cid || (self.cid == cid && !self.further))
     }
 
-    /// The codec that this request asks for on a section with that client id.
-    fn simulcast_codec(&self, cid: &str) -> Option<&proto::SimulcastCodec> {
-        let codecs = &self.request.simulcast_codecs;
-        codecs.iter().find(|codec| !cid.is_empty() && codec.cid == cid).or(codecs.first())
+    /// What to agree on for its section.
+    fn policy(&self, room: RoomKey) -> SectionPolicy {
+        let mut policy = SectionPolicy::new(TrackKey::new(room, self.track.0));
+        let request = &self.request;
+        policy.encrypted = request.encryption != proto::encryption::Type::None as i32;
+        policy.codec = codec_of(&self.codec.mime_type);
+        policy.red = !request.disable_red && !policy.encrypted;
+        let has = |feature: proto::AudioTrackFeature| request.audio_features.contains(&(feature as i32));
+        #[expect(deprecated, reason = "old clients say it with these fields")]
+        {
+            policy.dtx = !request.disable_dtx && !has(proto::AudioTrackFeature::TfNoDtx);
+            policy.stereo = request.stereo || has(proto::AudioTrackFeature::TfStereo);
+        }
+        let layers = if self.codec.layers.is_empty() { &request.layers } else { &self.codec.layers };
+        let mut layers: Vec<_> = layers.iter().filter(|layer| !layer.rid.is_empty()).collect();
+        layers.sort_by_key(|layer| layer.quality);
+        policy.rids = layers.into_iter().map(|layer| layer.rid.clone()).collect();
+        policy.layer_mode = layer_mode(self.codec.video_layer_mode());
+        policy
     }
 }
 
@@ -44,56 +65,54 @@ impl Session {
         &mut self,
         track: TrackNumber,
         cid: String,
-        info: proto::TrackInfo,
+        mut info: proto::TrackInfo,
         request: proto::AddTrackRequest,
     ) {
-        let mime = info.mime_type.clone();
         let again = self.accepted.iter().any(|held| held.track == track && held.cid == cid);
-        self.respond(Message::TrackPublished(proto::TrackPublishedResponse { cid: cid.clone(), track: Some(info) }));
-        if again {
-            return;
-        }
-        self.accepted.push(Accepted { track, cid, request, mime, mid: None });
-        // The section may have come first (docs/protocol.md#publishing).
-        for section in std::mem::take(&mut self.unclaimed) {
-            match self.claim(&section) {
-                Some(policy) => self.attach(&section.mid, policy),
-                None => self.unclaimed.push(section),
+        let mut published = Vec::new();
+        if !again {
+            self.accepted.extend(expected(track, &cid, &info, &request));
+            // The section may have come first (docs/protocol.md#publishing).
+            for section in std::mem::take(&mut self.unclaimed) {
+                match self.claim(&section) {
+                    Some(policy) => published.extend(self.attach(&section.mid, policy)),
+                    None => self.unclaimed.push(section),
+                }
             }
+        }
+        // Then the descriptions have chosen the codec already.
+        let first = published.iter().find(|it| it.publish.track == TrackKey::new(self.start.room, track.0));
+        if let Some(first) = first.filter(|_| request.sid.is_empty()) {
+            name_codec(&mut info, first);
+        }
+        self.respond(Message::TrackPublished(proto::TrackPublishedResponse { cid, track: Some(info) }));
+        for published in published {
+            self.section_published(published);
         }
     }
 
     /// Finds the accepted track that a section is for: by client id, else the first of its kind still without a
     /// section, because some clients change ids (docs/protocol.md#stream-names).
     pub(super) fn claim(&mut self, section: &OfferedSection) -> Option<SectionPolicy> {
-        let free = |held: &&mut Accepted| held.mid.is_none();
+        let room = self.start.room;
         let by_id = self.accepted.iter().position(|held| held.mid.is_none() && held.names(&section.cid));
-        let held = match by_id {
-            Some(index) => self.accepted.get_mut(index),
-            None => self.accepted.iter_mut().filter(free).find(|held| held.kind() == section.kind),
-        }?;
+        let of_kind = |held: &Accepted| held.mid.is_none() && !held.further && held.kind() == section.kind;
+        let at = by_id.or_else(|| self.accepted.iter().position(of_kind))?;
+        let held = self.accepted.get_mut(at)?;
         held.mid = Some(section.mid.clone());
-        let mut policy = SectionPolicy::new(TrackKey::new(self.start.room, held.track.0));
-        let request = &held.request;
-        let encrypted = request.encryption != proto::encryption::Type::None as i32;
-        let codec = held.simulcast_codec(&section.cid);
-        let backup = !request.sid.is_empty();
-        let mime = if backup { codec.map_or("", |codec| codec.codec.as_str()) } else { held.mime.as_str() };
-        policy.codec = codec_of(mime);
-        policy.encrypted = encrypted;
-        policy.red = !request.disable_red && !encrypted;
-        let has = |feature: proto::AudioTrackFeature| request.audio_features.contains(&(feature as i32));
-        #[allow(deprecated, reason = "old clients say it with these fields")]
-        {
-            policy.dtx = !request.disable_dtx && !has(proto::AudioTrackFeature::TfNoDtx);
-            policy.stereo = request.stereo || has(proto::AudioTrackFeature::TfStereo);
+        Some(held.policy(room))
+    }
+
+    /// The client cannot send a track in any codec that the server takes: it hears so, and the track is gone.
+    pub(super) fn section_refused(&mut self, cid: &str) {
+        let Some(at) = self.accepted.iter().position(|held| held.mid.is_none() && held.names(cid)) else { return };
+        let refused = self.accepted.remove(at);
+        self.outputs.push_back(Output::Refused { what: "track", why: format!("no codec in common for {cid:?}") });
+        if !self.accepted.iter().any(|held| held.track == refused.track) {
+            let unpublished = proto::TrackUnpublishedResponse { track_sid: refused.sid };
+            self.respond(Message::TrackUnpublished(unpublished));
+            self.outputs.push_back(Output::Room(Request::Unpublish(refused.track)));
         }
-        let layers = codec.map(|codec| &codec.layers).filter(|layers| !layers.is_empty()).unwrap_or(&request.layers);
-        let mut by_quality: Vec<_> = layers.iter().filter(|layer| !layer.rid.is_empty()).collect();
-        by_quality.sort_by_key(|layer| layer.quality);
-        policy.rids = by_quality.into_iter().map(|layer| layer.rid.clone()).collect();
-        policy.layer_mode = layer_mode(codec, policy.codec);
-        Some(policy)
     }
 
     pub(super) fn section_published(&mut self, published: Published) {
@@ -146,13 +165,45 @@ impl Session {
     }
 }
 
-/// How layers arrive: as the request says, else by the codec (docs/protocol.md#layers-and-codecs).
-fn layer_mode(codec: Option<&proto::SimulcastCodec>, chosen: Option<tutti_rtp::Codec>) -> LayerMode {
+/// The sections that a request makes expected: one, or one for each codec that has a client id of its own.
+fn expected(track: TrackNumber, cid: &str, info: &proto::TrackInfo, request: &proto::AddTrackRequest) -> Vec<Accepted> {
+    // A request that adds a codec to a track names it; the list holds those before it as well.
+    let named = |codec: &&proto::SimulcastCodecInfo| {
+        !codec.cid.is_empty() && request.simulcast_codecs.iter().any(|asked| asked.cid == codec.cid)
+    };
+    let mut codecs: Vec<_> = info.codecs.iter().filter(named).cloned().collect();
+    if codecs.is_empty() {
+        let first = info.codecs.first().filter(|_| request.sid.is_empty());
+        codecs.push(first.cloned().unwrap_or_default());
+    }
+    let accepted = codecs.into_iter().enumerate().map(|(index, codec)| Accepted {
+        track,
+        sid: info.sid.clone(),
+        cid: cid.to_owned(),
+        codec,
+        further: index > 0,
+        request: request.clone(),
+        mid: None,
+    });
+    accepted.collect()
+}
+
+/// Puts what the descriptions agreed on into a track that is about to be told.
+fn name_codec(info: &mut proto::TrackInfo, published: &Published) {
+    info.mime_type.clone_from(&published.mime_type);
+    info.mid.clone_from(&published.publish.mid);
+    if let Some(codec) = info.codecs.first_mut() {
+        codec.mime_type.clone_from(&published.mime_type);
+        codec.mid.clone_from(&published.publish.mid);
+    }
+}
+
+/// How layers arrive, as far as the request says (docs/protocol.md#layers-and-codecs).
+fn layer_mode(mode: proto::video_layer::Mode) -> Option<LayerMode> {
     use proto::video_layer::Mode;
-    match codec.map(|codec| codec.video_layer_mode()) {
-        Some(Mode::MultipleSpatialLayersPerStream) => LayerMode::Svc,
-        Some(Mode::OneSpatialLayerPerStream | Mode::OneSpatialLayerPerStreamIncompleteRtcpSr) => LayerMode::Simulcast,
-        _ if matches!(chosen, Some(tutti_rtp::Codec::Vp9 | tutti_rtp::Codec::Av1)) => LayerMode::Svc,
-        _ => LayerMode::Simulcast,
+    match mode {
+        Mode::MultipleSpatialLayersPerStream => Some(LayerMode::Svc),
+        Mode::OneSpatialLayerPerStream | Mode::OneSpatialLayerPerStreamIncompleteRtcpSr => Some(LayerMode::Simulcast),
+        Mode::Unused => None,
     }
 }

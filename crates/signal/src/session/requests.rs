@@ -8,6 +8,7 @@ use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tutti_room::Request;
 
+use super::negotiate::codec_of;
 use super::{Output, Session};
 
 impl Session {
@@ -27,7 +28,7 @@ impl Session {
                 self.answer_held();
                 self.client_trickled(&trickle);
             }
-            Ask::AddTrack(request) => self.room(Request::AddTrack(request)),
+            Ask::AddTrack(request) => self.add_track(request),
             Ask::Mute(mute) => self.room(Request::Mute(mute)),
             Ask::Subscription(update) => self.room(Request::Subscription(update)),
             Ask::TrackSetting(settings) => self.room(Request::TrackSettings(settings)),
@@ -52,6 +53,20 @@ impl Session {
             Ask::UpdateLayers(_) => {}
         }
         let _ = now;
+    }
+
+    /// A codec that this client must not send is as good as one that is off: the first one of its kind that it may send
+    /// is published in its place.
+    fn add_track(&mut self, mut request: proto::AddTrackRequest) {
+        let sendable = |mime: &&String| codec_of(mime).is_some_and(|codec| self.peer.may_publish(codec));
+        for asked in &mut request.simulcast_codecs {
+            let Some(codec) = codec_of(&asked.codec).filter(|codec| !self.peer.may_publish(*codec)) else { continue };
+            let same_kind = |mime: &&String| codec_of(mime).is_some_and(|other| other.kind() == codec.kind());
+            if let Some(mime) = self.facts.codecs.iter().filter(sendable).find(same_kind) {
+                asked.codec.clone_from(mime);
+            }
+        }
+        self.room(Request::AddTrack(request));
     }
 
     fn room(&mut self, request: Request) {

@@ -7,7 +7,7 @@ use proto::TrackType::{Audio, Video};
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tutti_forward::ForwardCommand;
-use tutti_room::{Notice, Request, SubscriptionNumber};
+use tutti_room::{Notice, Request, SubscriptionNumber, TrackNumber};
 use tutti_sdp::SessionDescription;
 use tutti_signal::{Mode, Output, Start};
 use tutti_transport::TransportCommand;
@@ -18,7 +18,7 @@ use crate::stage::{
 
 #[test]
 fn absurd_descriptions_end_in_a_leave_with_its_reason() {
-    for sdp in ["", "v=0", "nonsense\r\n", "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n"] {
+    for sdp in ["", "nonsense\r\n", "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=rtcp-mux\r\n"] {
         let now = Instant::now();
         let (mut session, _) = joined(start(Mode::Single), now);
         let offer = proto::SessionDescription { r#type: "offer".into(), sdp: sdp.into(), id: 1, ..Default::default() };
@@ -176,4 +176,140 @@ fn an_embedded_offer_is_answered_when_the_client_can_take_it() {
     let told = said(&ask(&mut session, now, Ask::Offer(offer(SINGLE, 2))));
     let ids = told.iter().filter_map(|message| answer(std::slice::from_ref(message))).map(|answer| answer.id);
     assert_eq!(ids.collect::<Vec<_>>(), [1, 2], "every offer gets its answer");
+}
+
+/// The camera of [`PUBLISH`].
+fn camera_cid() -> String {
+    let parsed = SessionDescription::parse(PUBLISH).expect("a fixture");
+    parsed.media[1].msid().expect("a stream").track.clone()
+}
+
+fn camera(codecs: &[(&str, &str)], mime: &str) -> Notice {
+    let kind = Video as i32;
+    let mode = proto::video_layer::Mode::MultipleSpatialLayersPerStream as i32;
+    let asked = |(codec, cid): &(&str, &str)| proto::SimulcastCodec {
+        codec: (*codec).into(),
+        cid: (*cid).into(),
+        video_layer_mode: mode,
+        ..Default::default()
+    };
+    let listed = |(codec, cid): &(&str, &str)| proto::SimulcastCodecInfo {
+        mime_type: format!("video/{codec}"),
+        cid: (*cid).into(),
+        video_layer_mode: mode,
+        ..Default::default()
+    };
+    let cid = codecs.first().map(|(_, cid)| (*cid).to_owned()).unwrap_or_default();
+    let info = proto::TrackInfo {
+        sid: "TR_VCown".into(),
+        r#type: kind,
+        mime_type: mime.into(),
+        codecs: codecs.iter().map(listed).collect(),
+        ..Default::default()
+    };
+    let request = proto::AddTrackRequest {
+        cid: cid.clone(),
+        r#type: kind,
+        simulcast_codecs: codecs.iter().map(asked).collect(),
+        ..Default::default()
+    };
+    Notice::TrackAccepted { track: TrackNumber(2), cid, info: Box::new(info), request: Box::new(request) }
+}
+
+fn published(outputs: &[Output]) -> Vec<tutti_forward::PublishTrack> {
+    let published = outputs.iter().filter_map(|output| match output {
+        Output::Forward(_, ForwardCommand::Publish(publish)) => Some((**publish).clone()),
+        _ => None,
+    });
+    published.collect()
+}
+
+#[test]
+fn the_answer_decides_the_codec_and_how_its_layers_arrive() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    // The client asks for VP9 in layers, then offers one stream of VP8 and H.264 alone.
+    let single = PUBLISH.replace("a=simulcast:send q;h;f\r\n", "").replace("VP9/90000", "x/90000");
+    let single: String = single.split_inclusive("\r\n").filter(|line| !line.starts_with("a=rid:")).collect();
+    session.handle_notice(now, camera(&[("VP9", &camera_cid())], "video/VP9"));
+    drain(&mut session);
+    let outputs = ask(&mut session, now, Ask::Offer(offer(&single, 1)));
+    let negotiated = outputs.iter().find_map(|output| match output {
+        Output::Room(Request::Negotiated(negotiated)) => Some(negotiated.mime_type.as_str()),
+        _ => None,
+    });
+    assert_eq!(negotiated, Some("video/VP8"));
+    let published = published(&outputs);
+    assert_eq!(published[0].formats[0].codec, tutti_rtp::Codec::Vp8);
+    assert_eq!(published[0].layer_mode, tutti_forward::LayerMode::Simulcast, "VP8 has no spatial layers in a stream");
+}
+
+#[test]
+fn a_track_that_comes_after_its_offer_is_named_as_it_was_answered() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    ask(&mut session, now, Ask::Offer(offer(PUBLISH, 1)));
+    session.handle_notice(now, camera(&[("H264", &camera_cid())], "video/H264"));
+    let outputs = drain(&mut session);
+    let told = said(&outputs);
+    let [Message::TrackPublished(told)] = told.as_slice() else { panic!("{told:?}") };
+    let track = told.track.as_ref().expect("a track");
+    let first = &published(&outputs)[0].formats[0];
+    assert_eq!((first.codec, track.mime_type.as_str(), track.mid.as_str()), (tutti_rtp::Codec::Vp8, "video/VP8", "1"));
+    assert_eq!(track.codecs[0].mime_type, "video/VP8");
+}
+
+#[test]
+fn each_codec_with_a_client_id_of_its_own_gets_its_section() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    let [microphone, backup] = [MICROPHONE, "another"];
+    session.handle_notice(now, camera(&[("VP8", &camera_cid()), ("H264", backup)], "video/VP8"));
+    drain(&mut session);
+    let outputs = ask(&mut session, now, Ask::Offer(offer(PUBLISH, 1)));
+    assert_eq!(published(&outputs).len(), 1, "one section is no other codec's: {microphone}");
+    let both = PUBLISH
+        .replace(microphone, backup)
+        .replace("m=audio 9 UDP/TLS/RTP/SAVPF 111 63", "m=audio 0 UDP/TLS/RTP/SAVPF 111 63");
+    let second = PUBLISH.split("m=video").nth(1).and_then(|rest| rest.split("m=application").next()).expect("video");
+    let second = second.replace("a=mid:1\r\n", "a=mid:3\r\n").replace(&camera_cid(), backup);
+    let more = format!("{}m=video{second}", both.replace("BUNDLE 0 1 2", "BUNDLE 1 2 3"));
+    let outputs = ask(&mut session, now, Ask::Offer(offer(&more, 2)));
+    let more = published(&outputs);
+    assert_eq!(more.len(), 1, "{outputs:?}");
+    assert_eq!((more[0].mid.as_str(), more[0].formats[0].codec), ("3", tutti_rtp::Codec::H264));
+}
+
+#[test]
+fn a_track_in_no_codec_of_ours_is_told_to_be_gone() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    session.handle_notice(now, camera(&[("VP8", &camera_cid())], "video/VP8"));
+    drain(&mut session);
+    let strange = PUBLISH.replace("VP8/90000", "x/90000").replace("H264/90000", "y/90000");
+    let outputs = ask(&mut session, now, Ask::Offer(offer(&strange, 1)));
+    let told = said(&outputs);
+    assert!(
+        matches!(told.as_slice(), [Message::Answer(_), Message::TrackUnpublished(gone)] if gone.track_sid == "TR_VCown"),
+        "{told:?}"
+    );
+    assert!(outputs.iter().any(|output| matches!(output, Output::Room(Request::Unpublish(TrackNumber(2))))));
+}
+
+#[test]
+fn a_codec_that_the_client_must_not_send_is_replaced_before_the_room_names_it() {
+    let now = Instant::now();
+    let client = proto::ClientInfo {
+        sdk: proto::client_info::Sdk::Js as i32,
+        protocol: 16,
+        browser: "firefox".into(),
+        os: "linux".into(),
+        ..Default::default()
+    };
+    let (mut session, _) = joined(Start { client, ..start(Mode::Dual) }, now);
+    let asked = proto::SimulcastCodec { codec: "h264".into(), cid: "c".into(), ..Default::default() };
+    let request = proto::AddTrackRequest { cid: "c".into(), simulcast_codecs: vec![asked], ..Default::default() };
+    let outputs = ask(&mut session, now, Ask::AddTrack(request));
+    let [Output::Room(Request::AddTrack(request))] = outputs.as_slice() else { panic!("{outputs:?}") };
+    assert_eq!(request.simulcast_codecs[0].codec, "video/VP8");
 }

@@ -1,5 +1,6 @@
 //! Negotiation against descriptions of real clients and against a model of one.
 
+mod clauses;
 mod fixtures;
 mod model;
 mod peer;

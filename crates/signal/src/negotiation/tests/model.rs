@@ -91,7 +91,7 @@ fn transport(setup: Setup) -> TransportAttributes {
     TransportAttributes {
         ice_ufrag: Some("peer".to_owned()),
         ice_pwd: Some("peer-password-of-the-client".to_owned()),
-        fingerprint: Some(Fingerprint::Sha256([0xcd; 32])),
+        fingerprints: vec![Fingerprint::sha256([0xcd; 32])],
         setup: Some(setup),
         trickle: true,
     }
