@@ -4,6 +4,7 @@ mod data;
 mod descriptions;
 mod ends;
 mod join;
+mod promises;
 mod replay;
 mod requests;
 mod stage;
