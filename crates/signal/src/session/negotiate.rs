@@ -1,6 +1,7 @@
 //! Descriptions and candidates between the client and its transports.
 
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
@@ -326,10 +327,27 @@ pub(super) fn codec_of(mime: &str) -> Option<Codec> {
 fn candidates(start: &Start, peer: &Peer, tcp_only: bool) -> Vec<String> {
     // Who cannot dial TCP keeps UDP, whatever it asked for: something is better than nothing.
     let tcp = peer.takes_ice_tcp();
-    let usable = |text: &&String| if is_tcp(text) { tcp } else { !(tcp_only && tcp) };
-    start.placement.candidates.iter().filter(usable).cloned().collect()
+    let dials = |text: &&String| if is_tcp(text) { tcp } else { !(tcp_only && tcp) };
+    let dialled: Vec<String> = start.placement.candidates.iter().filter(dials).cloned().collect();
+    // Only who came over it has a way to `::1`; others would try in vain, and some stacks take it for their best path.
+    let over_loopback = is_ipv6_loopback(&start.client.address);
+    let (local, reachable): (Vec<_>, Vec<_>) =
+        dialled.into_iter().partition(|text| !over_loopback && is_ipv6_loopback(word(text, ADDRESS)));
+    if reachable.is_empty() { local } else { reachable }
+}
+
+/// Places of words in a candidate (RFC 8839, section 5.1).
+const PROTOCOL: usize = 2;
+const ADDRESS: usize = 4;
+
+fn word(candidate: &str, place: usize) -> &str {
+    candidate.split_ascii_whitespace().nth(place).unwrap_or_default()
 }
 
 fn is_tcp(candidate: &str) -> bool {
-    candidate.split_ascii_whitespace().nth(2).is_some_and(|protocol| protocol.eq_ignore_ascii_case("tcp"))
+    word(candidate, PROTOCOL).eq_ignore_ascii_case("tcp")
+}
+
+fn is_ipv6_loopback(address: &str) -> bool {
+    address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
 }

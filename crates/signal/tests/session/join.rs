@@ -85,6 +85,30 @@ fn a_client_that_shall_use_tcp_is_offered_nothing_else() {
     assert!(matches!(outputs.as_slice(), [Output::PreferTcp(true)]));
 }
 
+/// A client without a way to it would try it in vain.
+#[test]
+fn the_ipv6_loopback_is_offered_to_who_came_over_it() {
+    let now = Instant::now();
+    let both = ["candidate:1 1 udp 2 127.0.0.1 7883 typ host", "candidate:2 1 udp 1 ::1 7883 typ host"];
+    for (address, candidates, offered) in [
+        ("127.0.0.1", &both[..], &both[..1]),
+        ("192.0.2.7", &both, &both[..1]),
+        ("", &both, &both[..1]),
+        ("::1", &both, &both),
+        ("192.0.2.7", &both[1..], &both[1..]),
+    ] {
+        let mut start = start(Mode::Dual);
+        start.client.address = address.to_owned();
+        start.placement.candidates = candidates.iter().map(|text| (*text).to_owned()).collect();
+        let (mut session, _) = joined(start, now);
+        session.flush();
+        let outputs = said(&drain(&mut session));
+        let [Message::Offer(offer)] = outputs.as_slice() else { panic!("{outputs:?}") };
+        let found: Vec<&str> = both.into_iter().filter(|candidate| offer.sdp.contains(candidate)).collect();
+        assert_eq!(found, offered, "{address:?}");
+    }
+}
+
 #[test]
 fn old_rust_clients_are_spared_messages_they_cannot_decode() {
     let now = Instant::now();
