@@ -35,11 +35,6 @@ impl Peer {
         }
     }
 
-    /// Protocol version of the client (docs/protocol.md#protocol-versions).
-    pub fn protocol(&self) -> i32 {
-        self.protocol
-    }
-
     /// RED may be sent to it.
     pub fn receives_red(&self) -> bool {
         !self.firefox && !self.safari
@@ -87,11 +82,6 @@ impl Peer {
         self.sdk == Sdk::Go
     }
 
-    /// It can switch single encodings off and on while it sends (dynacast).
-    pub fn toggles_encodings(&self) -> bool {
-        !self.firefox
-    }
-
     /// It dials ICE-TCP candidates.
     pub fn takes_ice_tcp(&self) -> bool {
         match self.sdk {
@@ -99,11 +89,6 @@ impl Peer {
             Sdk::Swift => self.version >= [1, 0, 5],
             _ => true,
         }
-    }
-
-    /// A track may change its codec while it plays.
-    pub fn takes_codec_change(&self) -> bool {
-        !matches!(self.sdk, Sdk::Go | Sdk::Unknown)
     }
 
     /// It knows `ReconnectResponse`.

@@ -22,7 +22,9 @@ impl Session {
     pub(super) fn subscribe(&mut self, subscribe: Subscribe) {
         let Subscribe { subscription, track, publisher_sid, info, target, sync_stream, .. } = subscribe;
         let kind = if info.r#type == proto::TrackType::Audio as i32 { MediaKind::Audio } else { MediaKind::Video };
-        let stream = if sync_stream { &info.stream } else { &info.sid };
+        // A client splits at the bar and wants two parts (docs/protocol.md#stream-names).
+        let grouped = info.stream.replace('|', "_");
+        let stream = if sync_stream && self.peer.takes_sync_streams() { &grouped } else { &info.sid };
         let send = Outgoing {
             subscription: self.subscription(subscription),
             stream: format!("{publisher_sid}|{stream}"),

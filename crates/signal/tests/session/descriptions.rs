@@ -79,6 +79,27 @@ fn what_names_a_track_comes_before_the_offer_that_carries_it() {
     assert!(offer.sdp.contains("a=msid:PA_other|TR_1 TR_1\r\n"), "{}", offer.sdp);
 }
 
+/// Browsers play what shares a stream id in step; some clients cannot, and all split the id at its bar.
+#[test]
+fn tracks_share_a_stream_where_the_room_and_the_client_want_it() {
+    for (browser, protocol, stream) in
+        [("chrome", 16, "PA_other|my_camera"), ("firefox", 16, "PA_other|TR_1"), ("chrome", 9, "PA_other|TR_1")]
+    {
+        let now = Instant::now();
+        let mut start = start(Mode::Dual);
+        (start.client.browser, start.client.protocol) = (browser.into(), protocol);
+        let (mut session, _) = joined(start, now);
+        let Notice::Subscribe(mut given) = subscribe(1, Audio, &["audio/opus"]) else { unreachable!() };
+        given.sync_stream = true;
+        given.info.stream = "my|camera".into();
+        session.handle_notice(now, Notice::Subscribe(given));
+        session.flush();
+        let told = said(&drain(&mut session));
+        let [Message::Offer(offer)] = told.as_slice() else { panic!("{told:?}") };
+        assert!(offer.sdp.contains(&format!("a=msid:{stream} TR_1\r\n")), "{browser}: {}", offer.sdp);
+    }
+}
+
 #[test]
 fn a_single_connection_is_filled_by_its_answers() {
     let now = Instant::now();

@@ -18,10 +18,10 @@ type Case = (&'static str, &'static str, fn(&Peer) -> bool);
 fn browsers_have_their_quirks() {
     let cases: &[Case] = &[
         ("chrome", "linux", |p| p.receives_red() && p.takes_ice_lite() && p.reuses_sections()),
-        ("chrome", "linux", |p| p.toggles_encodings() && p.takes_sync_streams() && p.takes_playout_delay()),
+        ("chrome", "linux", |p| p.takes_sync_streams() && p.takes_playout_delay()),
         ("chrome", "android", |p| !p.needs_only_preferred_codec() && p.may_publish(Codec::H264)),
         ("Firefox", "macOS", |p| !p.receives_red() && !p.takes_ice_lite() && p.reuses_sections()),
-        ("firefox", "windows", |p| !p.toggles_encodings() && !p.takes_sync_streams() && !p.takes_playout_delay()),
+        ("firefox", "windows", |p| !p.takes_sync_streams() && !p.takes_playout_delay()),
         ("firefox", "windows", |p| !p.needs_only_preferred_codec() && p.may_publish(Codec::H264)),
         ("firefox", "Linux", |p| p.needs_only_preferred_codec() && !p.may_publish(Codec::H264)),
         ("firefox mobile", "android", |p| p.needs_only_preferred_codec() && !p.may_publish(Codec::H264)),
@@ -44,7 +44,6 @@ fn versions_decide() {
     assert!(version(Sdk::Swift, "1.0.10", 9).takes_ice_tcp());
     assert!(!version(Sdk::Go, "2.0.0", 16).takes_ice_tcp());
     assert!(version(Sdk::Go, "2.0.0", 16).needs_padding());
-    assert!(!version(Sdk::Go, "2.0.0", 16).takes_codec_change());
     assert!(!version(Sdk::Js, "1.6.2", 9).takes_reconnect_response());
     assert!(version(Sdk::Js, "1.6.3-rc.1", 9).takes_reconnect_response());
     assert!(!version(Sdk::Rust, "0.3.0", 9).takes_unknown_messages());
