@@ -70,7 +70,8 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn new(headers: &HeaderMap, body: Bytes) -> Result<Self, Error> {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        match kind.split(';').next().unwrap_or_default().trim() {
+        // Types are compared without regard to case and may have parameters (RFC 9110, section 8.3.1).
+        match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
             PROTOBUF => Ok(Self { is_json: false, body }),
             JSON => Ok(Self { is_json: true, body }),
             other => Err(Error::new(Code::BadRoute, format!("unexpected Content-Type: {other:?}"))),
@@ -79,7 +80,7 @@ impl Call {
 
     pub(crate) fn read<M: prost::Message + Default + DeserializeOwned>(&self) -> Result<M, Error> {
         let read = if self.is_json {
-            serde_json::from_slice(&self.body).map_err(|error| error.to_string())
+            tutti_json::from_slice(&self.body).map_err(|error| error.to_string())
         } else {
             M::decode(&*self.body).map_err(|error| error.to_string())
         };

@@ -131,6 +131,50 @@ async fn rights_are_checked_first() {
     }
 }
 
+/// What back ends write for what is not set, in the languages that they are written in.
+#[tokio::test]
+async fn json_is_read_as_the_mapping_has_it() {
+    let api = api();
+    json(&api, "CreateRoom", &creator(), json!({"name": "hall"})).await;
+    let cases = [
+        (
+            "CreateRoom",
+            json!({"name": "attic", "metadata": null, "emptyTimeout": null, "egress": null, "agents": null}),
+        ),
+        ("CreateRoom", json!({"name": "attic", "tags": null, "room_preset": null, "maxParticipants": "7"})),
+        ("ListRooms", json!({"names": null})),
+        ("UpdateRoomMetadata", json!({"room": "hall", "metadata": null})),
+        ("SendData", json!({"room": "hall", "data": "aGk=", "destinationIdentities": null, "topic": null})),
+        ("SendData", json!({"room": "hall", "data": "-_-_", "kind": "LOSSY", "destination_sids": null})),
+    ];
+    for (method, body) in cases {
+        let token = if method.ends_with("Rooms") || method.starts_with("Create") { creator() } else { admin("hall") };
+        assert_eq!(json(&api, method, &token, body.clone()).await.0, 200, "{method} {body}");
+    }
+    json(&api, "DeleteRoom", &creator(), json!({"room": "attic"})).await;
+    let (_, room) = json(&api, "CreateRoom", &creator(), json!({"name": "attic", "emptyTimeout": 10.0})).await;
+    assert_eq!(room["emptyTimeout"], 10);
+}
+
+#[tokio::test]
+async fn content_types_in_any_case() {
+    let api = api();
+    for (kind, answered) in [
+        ("Application/JSON; charset=UTF-8", "application/json"),
+        ("application/json;charset=utf-8", "application/json"),
+        ("APPLICATION/PROTOBUF", "application/protobuf"),
+    ] {
+        let body = if answered.ends_with("json") { "{}" } else { "" };
+        let request = Request::post("/twirp/livekit.RoomService/ListRooms")
+            .header(header::CONTENT_TYPE, kind)
+            .header(header::AUTHORIZATION, format!("Bearer {}", creator()));
+        let response =
+            api.clone().oneshot(request.body(Body::from(body)).expect("a request")).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK, "{kind}");
+        assert_eq!(response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()), Some(answered));
+    }
+}
+
 #[tokio::test]
 async fn bad_requests_are_named() {
     let api = api();

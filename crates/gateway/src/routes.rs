@@ -67,8 +67,11 @@ pub(crate) fn tidy<B>(mut request: axum::http::Request<B>) -> axum::http::Reques
     request
 }
 
-/// Repeated slashes count as one (clients append to a base that ends in one), and whatever stands before a signalling
-/// path is a prefix of some proxy.
+/// What stands before a method of the server API.
+const TWIRP: &str = "/twirp/livekit.";
+
+/// Repeated slashes count as one (clients append to a base that ends in one), and whatever stands before a path of
+/// signalling or of the server API is a prefix of some proxy.
 fn tidy_path(path: &str) -> Cow<'_, str> {
     let mut path = Cow::Borrowed(path);
     while path.contains("//") {
@@ -80,7 +83,10 @@ fn tidy_path(path: &str) -> Cow<'_, str> {
             return endpoint.into();
         }
     }
-    path
+    match path.find(TWIRP) {
+        Some(prefix) if prefix > 0 => path.split_at(prefix).1.to_owned().into(),
+        _ => path,
+    }
 }
 
 async fn scrape(State(inner): State<Arc<Inner>>) -> Response {
@@ -240,6 +246,11 @@ mod tests {
             ("/rtc/v1/other", "/rtc/v1/other"),
             ("//assets//a.js", "/assets/a.js"),
             ("", ""),
+            ("/twirp/livekit.RoomService/ListRooms", "/twirp/livekit.RoomService/ListRooms"),
+            ("//twirp/livekit.RoomService/ListRooms", "/twirp/livekit.RoomService/ListRooms"),
+            ("/live//kit/twirp/livekit.Egress/ListEgress", "/twirp/livekit.Egress/ListEgress"),
+            ("/twirp/other.Service/Method", "/twirp/other.Service/Method"),
+            ("/live/twirp", "/live/twirp"),
         ];
         for (path, tidied) in cases {
             assert_eq!(tidy_path(path), tidied, "{path}");

@@ -1,4 +1,5 @@
-//! What a token says, as JSON (docs/protocol.md#access-token). Unknown claims are ignored, `null` counts as absent.
+//! What a token says, as JSON (docs/protocol.md, section 1.3). Unknown claims are passed over, `null` counts as absent,
+//! and names are found in any case: `tutti_json` sees to that.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,6 +7,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::TokenError;
+use crate::absent::is_default;
 use crate::grants::{AgentGrants, InferenceGrants, ObservabilityGrants, SipGrants, VideoGrants};
 
 /// The claims of an access token.
@@ -13,13 +16,13 @@ use crate::grants::{AgentGrants, InferenceGrants, ObservabilityGrants, SipGrants
 #[serde(rename_all = "camelCase", default)]
 pub struct Claims {
     /// API key whose secret signed the token.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub iss: String,
     /// Identity of the participant. See [`Claims::identity`].
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub sub: String,
     /// Token id; stands in for an empty `sub`.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub jti: String,
     /// End of validity, seconds since 1970.
     #[serde(deserialize_with = "numeric_date", skip_serializing_if = "is_default")]
@@ -31,47 +34,55 @@ pub struct Claims {
     #[serde(deserialize_with = "numeric_date", skip_serializing_if = "is_default")]
     pub iat: Option<i64>,
     /// Display name.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub name: String,
     /// Kind of participant.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub kind: Kind,
     /// Lower-case names of `ParticipantInfo.KindDetail`.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub kind_details: Vec<String>,
     /// Participant metadata.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub metadata: String,
     /// Participant attributes.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub attributes: BTreeMap<String, String>,
     /// SHA-256 of a request body, base64; used by web-hooks.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub sha256: String,
     /// `RoomConfiguration` in proto3 JSON, for a room that this join makes. May hold storage credentials: `Debug` hides it.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_config: Option<Value>,
     /// Name of a room preset of the server.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_preset: String,
     /// Rights on rooms.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub video: VideoGrants,
     /// Rights on telephony.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub sip: SipGrants,
     /// Rights on agents.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub agent: AgentGrants,
     /// Rights on inference.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub inference: InferenceGrants,
     /// Rights on observability.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub observability: ObservabilityGrants,
 }
 
 impl Claims {
+    /// Reads claims as the verifier does.
+    ///
+    /// # Errors
+    /// Not a JSON object, a claim of a wrong type, or one that stands there twice.
+    pub fn from_json(json: &[u8]) -> Result<Self, TokenError> {
+        tutti_json::claims_from_slice(json).map_err(|error| TokenError::Claims(error.to_string()))
+    }
+
     /// Claims that let one identity join one room, with every right at its default.
     pub fn join(room: impl Into<String>, identity: impl Into<String>) -> Self {
         Self {
@@ -142,31 +153,8 @@ impl<'de> Deserialize<'de> for Kind {
     }
 }
 
-/// Whether a claim says nothing and is left out.
-pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// Reads `null` as if the claim were absent.
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
 /// Reads a `NumericDate`, which may have a fraction (RFC 7519, section 2). The fraction is dropped.
 fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum NumericDate {
-        Whole(i64),
-        Fraction(f64),
-    }
-    Ok(Option::<NumericDate>::deserialize(deserializer)?.map(|date| match date {
-        NumericDate::Whole(seconds) => seconds,
-        // `as` saturates, so that an absurd date stays an absurd date.
-        NumericDate::Fraction(seconds) => seconds as i64,
-    }))
+    // `as` saturates, so that an absurd date stays an absurd date. Doubles are exact for 285 million years.
+    Ok(Option::<f64>::deserialize(deserializer)?.map(|seconds| seconds as i64))
 }

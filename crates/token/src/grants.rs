@@ -2,32 +2,32 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::claims::{is_default, null_is_default};
+use crate::absent::is_default;
 
 /// Rights on rooms. Those that are `Option` are tri-state: absent is not the same as `false`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VideoGrants {
     /// Make and delete rooms.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_create: bool,
     /// List rooms.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_list: bool,
     /// Record rooms.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_record: bool,
     /// Administer the room [`VideoGrants::room`].
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_admin: bool,
     /// Join the room [`VideoGrants::room`].
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room_join: bool,
     /// Name of the room.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub room: String,
     /// Room that participants may be forwarded or moved to.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub destination_room: String,
     /// Publish tracks.
     #[serde(skip_serializing_if = "is_default")]
@@ -39,22 +39,22 @@ pub struct VideoGrants {
     #[serde(skip_serializing_if = "is_default")]
     pub can_publish_data: Option<bool>,
     /// Lower-case names of the sources that may be published; empty = all.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub can_publish_sources: Vec<String>,
     /// Change one's own name, metadata and attributes.
     #[serde(skip_serializing_if = "is_default")]
     pub can_update_own_metadata: Option<bool>,
     /// Administer ingress.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub ingress_admin: bool,
     /// Not shown to other participants.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub hidden: bool,
     /// A recorder.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub recorder: bool,
     /// May register as an agent worker.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub agent: bool,
     /// Subscribe to metrics.
     #[serde(skip_serializing_if = "is_default")]
@@ -192,10 +192,10 @@ impl Source {
 #[serde(rename_all = "camelCase", default)]
 pub struct SipGrants {
     /// Administer trunks and rules.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub admin: bool,
     /// Make calls.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub call: bool,
 }
 
@@ -204,13 +204,13 @@ pub struct SipGrants {
 #[serde(rename_all = "camelCase", default)]
 pub struct AgentGrants {
     /// Administer agents.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub admin: bool,
     /// Administer simulations.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub simulation_admin: bool,
     /// Administer agents' databases.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub database_admin: bool,
 }
 
@@ -219,7 +219,7 @@ pub struct AgentGrants {
 #[serde(rename_all = "camelCase", default)]
 pub struct InferenceGrants {
     /// Use it.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub perform: bool,
 }
 
@@ -228,6 +228,6 @@ pub struct InferenceGrants {
 #[serde(rename_all = "camelCase", default)]
 pub struct ObservabilityGrants {
     /// Upload data.
-    #[serde(deserialize_with = "null_is_default", skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub write: bool,
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
+use base64::alphabet;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
 use crate::{Claims, Secret, TokenError};
@@ -15,6 +17,12 @@ pub const LEEWAY: Duration = Duration::from_secs(60);
 
 /// Life of a token where none is asked for: what the published SDKs take.
 pub const TTL_DEFAULT: Duration = Duration::from_secs(6 * 3600);
+
+/// Parts of a token have no padding (RFC 7515, section 2), but signers that leave it on are met.
+const PADDED_OR_NOT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Longest algorithm name that an error quotes, characters.
 const QUOTED_MAX: usize = 16;
@@ -93,7 +101,7 @@ impl Keys {
         let secret = self.0.get(&issuer(&payload)?).ok_or(TokenError::UnknownKey)?;
         hmac::verify(&signing_key(secret), signed.as_bytes(), &decode(signature, "signature")?)
             .map_err(|_| TokenError::Signature)?;
-        let claims: Claims = serde_json::from_slice(&payload).map_err(|error| TokenError::Claims(error.to_string()))?;
+        let claims = Claims::from_json(&payload)?;
         check_time(&claims, unix_seconds(now))?;
         Ok(claims)
     }
@@ -112,7 +120,7 @@ fn issuer(payload: &[u8]) -> Result<String, TokenError> {
         #[serde(default)]
         iss: Option<String>,
     }
-    let issuer: Issuer = serde_json::from_slice(payload).map_err(|_| TokenError::Malformed("claims"))?;
+    let issuer: Issuer = tutti_json::claims_from_slice(payload).map_err(|_| TokenError::Malformed("claims"))?;
     issuer.iss.ok_or(TokenError::UnknownKey)
 }
 
@@ -129,7 +137,7 @@ fn check_time(claims: &Claims, now: i64) -> Result<(), TokenError> {
 }
 
 fn decode(part: &str, name: &'static str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed(name))
+    PADDED_OR_NOT.decode(part).map_err(|_| TokenError::Malformed(name))
 }
 
 fn signing_key(secret: &Secret) -> hmac::Key {

@@ -3,6 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`claims`] | what a token says, as JSON |
+//! | [`absent`] | what is not said is not written |
 //! | [`grants`] | the rights in it, and what an absent right means |
 //! | [`keys`] | API keys and their secrets; signing and verifying |
 //! | [`secret`] | a text that never shows itself |
@@ -10,6 +11,7 @@
 //! The form is the JSON Web Token (RFC 7519) in compact serialisation (RFC 7515, section 7.1), signed with HS256
 //! (RFC 7518, section 3.2) and nothing else. Must not: read a clock (`now` is an argument), know rooms or HTTP.
 
+mod absent;
 mod claims;
 mod error;
 mod grants;

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use tutti_token::{Claims, Keys, LEEWAY, Secret, TTL_DEFAULT, TokenError};
+use tutti_token::{Claims, Keys, Secret, TTL_DEFAULT, TokenError};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -119,11 +119,13 @@ fn a_changed_token_is_refused() {
 
 #[test]
 fn time() {
-    let leeway = LEEWAY.as_secs() as i64;
+    // The number of docs/tokens.md, not the one of the code.
+    let leeway = 60;
     let cases = [
         (json!({"exp": NOW + 1}), None),
         (json!({"exp": NOW - leeway + 1}), None),
         (json!({"exp": NOW - leeway}), Some(TokenError::Expired)),
+        (json!({"exp": (NOW - leeway) as f64 + 0.9}), Some(TokenError::Expired)),
         (json!({"exp": 0}), Some(TokenError::Expired)),
         (json!({"exp": -1}), Some(TokenError::Expired)),
         (json!({"exp": i64::MIN}), Some(TokenError::Expired)),
@@ -142,6 +144,68 @@ fn time() {
         assert_eq!(result.err(), error, "{changes}");
     }
     assert_eq!(keys().verify(&hs256(&valid()), UNIX_EPOCH), Err(TokenError::NotYetValid));
+}
+
+/// RFC 7519, sections 4 and 5, RFC 7515, section 4.1: what a signer may say, leave out or say in another form.
+#[test]
+fn what_is_optional_is_optional() {
+    let accepted = |header: &Value, claims: &Value| {
+        let read = keys().verify(&forge(header, claims, hmac::HMAC_SHA256, "secret"), now());
+        read.unwrap_or_else(|error| panic!("{header} {claims}: {error}"))
+    };
+    let plain = json!({"alg": "HS256"});
+    for header in [
+        json!({"alg": "HS256", "typ": "JWT"}),
+        json!({"alg": "HS256", "typ": "jwt"}),
+        json!({"alg": "HS256", "typ": "at+jwt"}),
+        json!({"alg": "HS256", "typ": null}),
+        json!({"alg": "HS256", "cty": "application/json"}),
+        json!({"alg": "HS256", "kid": "devkey"}),
+        json!({"alg": "HS256", "kid": "another", "x5t": "x", "jku": "https://example.org", "later": {"x": [1]}}),
+        json!({"kid": null, "alg": "HS256", "crit": null}),
+    ] {
+        accepted(&header, &valid());
+    }
+    // Only what says who signed and when it ends is demanded.
+    let least = json!({"iss": "devkey", "exp": NOW + 600});
+    assert_eq!(accepted(&plain, &least), Claims { iss: "devkey".into(), exp: Some(NOW + 600), ..Claims::default() });
+    for changes in [
+        json!({"nbf": null, "iat": null, "jti": null, "aud": null}),
+        json!({"aud": "https://example.org"}),
+        json!({"aud": ["one", "two"]}),
+        json!({"aud": []}),
+        json!({"iat": NOW as f64 - 0.25, "nbf": (NOW as f64) - 1.75}),
+        json!({"jti": "4f1g23a12aa"}),
+        json!({"sub": null, "jti": "ada"}),
+        json!({"scope": "a b", "https://example.org/claim": {"deep": [null, 1.5]}, "": 0}),
+        json!({"name": null, "kind": null, "kindDetails": null, "metadata": null, "attributes": null, "sha256": null}),
+        json!({"roomConfig": null, "roomPreset": null, "sip": null, "agent": null, "inference": null}),
+    ] {
+        let claims = accepted(&plain, &with(changes.clone()));
+        assert!(claims.identity() == "ada" && claims.video.room_join, "{changes}");
+    }
+    let written = format!(r#"{{"iss":"devkey","exp":{}.0,"nbf":1.8e9,"sub":"ada"}}"#, NOW + 600);
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(plain.to_string()), URL_SAFE_NO_PAD.encode(written));
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"secret"), signed.as_bytes());
+    let claims = keys().verify(&format!("{signed}.{}", URL_SAFE.encode(signature)), now()).expect("padded as well");
+    assert_eq!((claims.exp, claims.nbf), (Some(NOW + 600), Some(1_800_000_000)));
+}
+
+/// A right that is denied in another spelling is denied.
+#[test]
+fn names_in_any_case() {
+    let claims = with(json!({"video": {"roomjoin": true, "ROOM": "r", "canpublish": false, "CanSubscribe": null}}));
+    let video = keys().verify(&hs256(&claims), now()).expect("it is good").video;
+    assert!(video.room_join && video.room == "r" && !video.can_publish() && video.can_subscribe());
+    let twice = with(json!({"video": {"roomJoin": true, "canPublish": true, "canpublish": false}}));
+    assert!(matches!(keys().verify(&hs256(&twice), now()), Err(TokenError::Claims(_))));
+}
+
+/// Values that the documentation promises.
+#[test]
+fn promised_values() {
+    assert_eq!(tutti_token::LEEWAY, Duration::from_secs(60), "docs/tokens.md");
+    assert_eq!(TTL_DEFAULT, Duration::from_secs(6 * 3600), "tutti token --help");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 const LAYERS: [(&str, &[&str]); 8] = [
     // Names that pass through every layer.
     ("name", &["tutti-id"]),
-    ("wire", &["tutti-rtp", "tutti-sdp", "tutti-token", "tutti-limit"]),
+    ("wire", &["tutti-rtp", "tutti-sdp", "tutti-token", "tutti-limit", "tutti-json"]),
     ("core", &["tutti-transport", "tutti-forward", "tutti-room", "tutti-signal"]),
     ("shell", &["tutti-media", "tutti-cluster"]),
     ("service", &["tutti-gateway", "tutti-api"]),
@@ -18,7 +18,8 @@ const LAYERS: [(&str, &[&str]); 8] = [
 ];
 
 /// Arrows within a layer that are allowed all the same.
-const SIDE_ARROWS: [(&str, &str); 4] = [
+const SIDE_ARROWS: [(&str, &str); 5] = [
+    ("tutti-token", "tutti-json"),
     ("tutti-signal", "tutti-room"),
     ("tutti-signal", "tutti-transport"),
     ("tutti-signal", "tutti-forward"),

@@ -102,7 +102,7 @@ fn room_config(claims: &Claims) -> Result<Option<proto::RoomConfiguration>, Refu
         // This server has no presets: any name is unknown.
         return Err(Refusal::RoomPreset);
     }
-    claims.room_config.clone().map(serde_json::from_value).transpose().map_err(|_| Refusal::RoomConfig)
+    claims.room_config.clone().map(tutti_json::from_value).transpose().map_err(|_| Refusal::RoomConfig)
 }
 
 /// What the client may change about itself by asking, it changes in the claims.

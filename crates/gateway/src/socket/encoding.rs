@@ -30,7 +30,7 @@ impl Encoding {
             }
             Message::Text(text) => {
                 *self = Self::Json;
-                serde_json::from_str(text).map(Some).map_err(|_| NotSignalling)
+                tutti_json::from_slice(text.as_bytes()).map(Some).map_err(|_| NotSignalling)
             }
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => Ok(None),
         }
