@@ -3,19 +3,22 @@
 //! | module | owns |
 //! |---|---|
 //! | [`twirp`] | one call of a method: decode, answer, errors by name, in protobuf and JSON |
-//! | [`rights`] | what a token must grant for a method |
+//! | [`services`] | which service a call is for, and those that are not there |
+//! | [`rights`] | who calls, and what its token must grant for a method |
 //! | [`rooms`] | `livekit.RoomService` |
 //!
 //! Must not: decide anything about rooms or participants. It checks rights and hands over to the node.
 
 mod rights;
 mod rooms;
+mod services;
 mod twirp;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::routing::any;
 use tutti_cluster::Node;
 use tutti_token::Keys;
 
@@ -39,5 +42,6 @@ struct Api {
 
 /// All routes of the API, to be merged into those of the front door.
 pub fn router(node: Node, settings: Settings) -> Router {
-    rooms::routes().layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(Arc::new(Api { node, settings }))
+    let routes = Router::new().route("/twirp/{service}/{method}", any(services::call));
+    routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(Arc::new(Api { node, settings }))
 }

@@ -11,8 +11,7 @@ const PROTOBUF: &str = "application/protobuf";
 const JSON: &str = "application/json";
 
 /// Twirp's names for what can go wrong, as far as we use them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     BadRoute,
     FailedPrecondition,
@@ -27,6 +26,21 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::BadRoute => "bad_route",
+            Self::FailedPrecondition => "failed_precondition",
+            Self::Internal => "internal",
+            Self::InvalidArgument => "invalid_argument",
+            Self::Malformed => "malformed",
+            Self::NotFound => "not_found",
+            Self::ResourceExhausted => "resource_exhausted",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Unavailable => "unavailable",
+            Self::Unimplemented => "unimplemented",
+        }
+    }
+
     const fn status(self) -> StatusCode {
         match self {
             Self::Malformed | Self::InvalidArgument => StatusCode::BAD_REQUEST,
@@ -42,7 +56,7 @@ impl Code {
 }
 
 /// What a caller is told instead of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Error {
     code: Code,
     msg: String,
@@ -52,11 +66,21 @@ impl Error {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, msg: message.into() }
     }
+
+    /// The name of its code.
+    pub(crate) const fn code(&self) -> &'static str {
+        self.code.name()
+    }
+
+    /// Its sentence.
+    pub(crate) fn message(&self) -> &str {
+        &self.msg
+    }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let body = serde_json::json!({ "code": self.code.name(), "msg": self.msg }).to_string();
         (self.code.status(), [(header::CONTENT_TYPE, JSON)], body).into_response()
     }
 }

@@ -175,6 +175,62 @@ async fn content_types_in_any_case() {
     }
 }
 
+/// What the protocol has and this server has not is told in words.
+#[tokio::test]
+async fn what_is_not_there_says_so() {
+    let api = api();
+    let post = |target: &str, verb: &str| {
+        let request = Request::builder().method(verb).uri(format!("/twirp/{target}"));
+        let request = request.header(header::CONTENT_TYPE, "application/json").body(Body::from("{}"));
+        let answer = api.clone().oneshot(request.expect("a request"));
+        async move {
+            let answer = answer.await.expect("an answer");
+            assert_eq!(
+                answer.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes()),
+                Some(&b"application/json"[..])
+            );
+            let status = answer.status().as_u16();
+            let body = to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
+            (status, serde_json::from_slice::<Value>(&body).expect("errors are JSON"))
+        }
+    };
+    for method in [
+        "livekit.Egress/StartRoomCompositeEgress",
+        "livekit.Egress/ListEgress",
+        "livekit.Ingress/CreateIngress",
+        "livekit.SIP/CreateSIPParticipant",
+        "livekit.AgentDispatchService/CreateDispatch",
+        "livekit.Connector/DialWhatsAppCall",
+        "livekit.PhoneNumberService/SearchPhoneNumbers",
+    ] {
+        let (status, error) = post(method, "POST").await;
+        assert_eq!((status, &error["code"]), (501, &json!("unimplemented")), "{method}");
+        let sentence = error["msg"].as_str().unwrap_or_default();
+        assert!(sentence.contains("not there yet"), "{method}: {sentence}");
+    }
+    for (method, verb) in [
+        ("livekit.Nothing/Do", "POST"),
+        ("other.RoomService/ListRooms", "POST"),
+        ("livekit.RoomService/ListRooms", "GET"),
+        ("livekit.RoomService/ListRooms", "OPTIONS"),
+    ] {
+        let (status, error) = post(method, verb).await;
+        assert_eq!((status, &error["code"]), (404, &json!("bad_route")), "{verb} {method}");
+    }
+    for body in [
+        json!({"name": "hall", "egress": {"room": {"roomName": "hall"}}}),
+        json!({"name": "hall", "agents": [{"agentName": "helper"}]}),
+        json!({"name": "hall", "replayEnabled": true}),
+    ] {
+        let (status, error) = json(&api, "CreateRoom", &creator(), body.clone()).await;
+        assert_eq!((status, &error["code"]), (501, &json!("unimplemented")), "{body}");
+    }
+    let (status, error) = json(&api, "CreateRoom", &creator(), json!({"name": "a\nb"})).await;
+    assert_eq!((status, &error["code"]), (400, &json!("invalid_argument")));
+    let (_, rooms) = json(&api, "ListRooms", &creator(), json!({})).await;
+    assert_eq!(rooms, json!({}), "none was made");
+}
+
 #[tokio::test]
 async fn bad_requests_are_named() {
     let api = api();
