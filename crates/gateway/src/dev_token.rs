@@ -73,6 +73,9 @@ fn claims(wanted: Wanted, settings: &crate::Settings) -> Result<Claims, &'static
     if name.len() > settings.limits.name_bytes {
         return Err("name is too long");
     }
+    if [&wanted.room, &identity, &name].iter().any(|text| text.contains(char::is_control)) {
+        return Err("names must not contain control characters");
+    }
     let mut claims = Claims { name, ..Claims::join(wanted.room, identity) };
     claims.video.can_update_own_metadata = Some(true);
     Ok(claims)

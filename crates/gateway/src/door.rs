@@ -35,6 +35,13 @@ struct Step {
 pub(crate) struct Visitor {
     step: Arc<Mutex<Step>>,
     inside: Arc<Semaphore>,
+    /// Locked before the step where both are.
+    place: Mutex<Place>,
+}
+
+/// Whose place it is, and which.
+#[derive(Debug, Clone, Copy)]
+struct Place {
     address: IpAddr,
     number: u64,
 }
@@ -56,19 +63,8 @@ impl Door {
     /// dropped unheard when it need not fear that any more.
     pub(crate) fn enter(&self, address: IpAddr) -> (Visitor, oneshot::Receiver<()>) {
         let (shown_out, must_go) = oneshot::channel();
-        let mut step = lock(&self.step);
-        let number = step.came;
-        step.came += 1;
-        step.visitors.insert(number, shown_out);
-        if let Some(gone) = step.places.enter(address, number) {
-            step.shown_out += 1;
-            if let Some(gone) = step.visitors.remove(&gone) {
-                // Its connection may have ended by itself.
-                let _ = gone.send(());
-            }
-        }
-        drop(step);
-        (Visitor { step: self.step.clone(), inside: self.inside.clone(), address, number }, must_go)
+        let place = lock(&self.step).enter(address, shown_out);
+        (Visitor { step: self.step.clone(), inside: self.inside.clone(), place: Mutex::new(place) }, must_go)
     }
 
     /// Connections at the door, and how many had to go so far.
@@ -78,10 +74,47 @@ impl Door {
     }
 }
 
+impl Step {
+    /// Gives a place, for which somebody may have to go.
+    fn enter(&mut self, address: IpAddr, shown_out: oneshot::Sender<()>) -> Place {
+        let number = self.came;
+        self.came += 1;
+        self.visitors.insert(number, shown_out);
+        if let Some(gone) = self.places.enter(address, number) {
+            self.shown_out += 1;
+            if let Some(gone) = self.visitors.remove(&gone) {
+                // Its connection may have ended by itself.
+                let _ = gone.send(());
+            }
+        }
+        Place { address, number }
+    }
+
+    /// Takes a place back, with the way to tell whose it was.
+    fn leave(&mut self, place: Place) -> Option<oneshot::Sender<()>> {
+        self.places.leave(place.address, place.number);
+        self.visitors.remove(&place.number)
+    }
+}
+
 impl Visitor {
     /// Where it comes from.
-    pub(crate) const fn address(&self) -> IpAddr {
-        self.address
+    pub(crate) fn address(&self) -> IpAddr {
+        lock(&self.place).address
+    }
+
+    /// A proxy says for whom it speaks: the place is that one's from now on. Somebody may have to go for it.
+    pub(crate) fn speaks_for(&self, address: IpAddr) {
+        let mut place = lock(&self.place);
+        if place.address == address {
+            return;
+        }
+        let mut step = lock(&self.step);
+        match step.leave(*place) {
+            Some(shown_out) => *place = step.enter(address, shown_out),
+            // It has no place any more.
+            None => place.address = address,
+        }
     }
 
     /// A place inside; `None` if all are taken.
@@ -91,9 +124,8 @@ impl Visitor {
 
     /// It is in, or gone: its place at the door is free, and nobody sends it away any more.
     pub(crate) fn leave(&self) {
-        let mut step = lock(&self.step);
-        step.places.leave(self.address, self.number);
-        step.visitors.remove(&self.number);
+        let place = lock(&self.place);
+        lock(&self.step).leave(*place);
     }
 }
 
@@ -103,8 +135,8 @@ impl Drop for Visitor {
     }
 }
 
-/// Nothing that can panic runs under this lock.
-fn lock(step: &Mutex<Step>) -> MutexGuard<'_, Step> {
+/// Nothing that can panic runs under these locks.
+fn lock<T>(step: &Mutex<T>) -> MutexGuard<'_, T> {
     step.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -131,5 +163,29 @@ mod tests {
         assert!(honest.reserve().is_none());
         drop(taken);
         assert!(honest.reserve().is_some());
+    }
+
+    #[test]
+    fn those_behind_a_proxy_have_places_of_their_own() {
+        let door = Door::new(4);
+        let address = |last: u8| IpAddr::from([192, 0, 2, last]);
+        let proxy = address(1);
+        let (honest, mut honest_hears) = door.enter(proxy);
+        honest.speaks_for(address(7));
+        let greedy: Vec<_> = (0..4).map(|_| door.enter(proxy)).collect();
+        greedy.iter().for_each(|(visitor, _)| visitor.speaks_for(address(9)));
+        assert!(honest_hears.try_recv().is_err(), "one of the greedy ones goes");
+        assert_eq!((honest.address(), door.counts()), (address(7), (4, 1)));
+        // Who is in, or has to go, takes no place by speaking for others.
+        honest.leave();
+        honest.speaks_for(address(8));
+        assert_eq!((honest.address(), door.counts()), (address(8), (3, 1)));
+        drop(greedy);
+        assert_eq!(door.counts(), (0, 1));
+    }
+
+    #[test]
+    fn promised_places() {
+        assert_eq!(AT_THE_DOOR_MAX, 8192, "docs/operation.md");
     }
 }

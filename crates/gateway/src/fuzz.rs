@@ -90,6 +90,7 @@ fn settings() -> Settings {
         dev_key: None,
         demo: false,
         metrics: false,
+        trusted_proxies: Vec::new(),
         connections_max: 10,
         limits: Limits::default(),
         room_name_bytes: 256,

@@ -5,6 +5,8 @@
 //! | [`routes`] | which path is answered by what; CORS; the tolerance towards odd paths |
 //! | [`join`] | from an HTTP request to a checked join: token, parameters, rights, limits, in order |
 //! | [`socket`] | a joined client's WebSocket: frames in, frames out, limits, keep-alive, close |
+//! | [`proxies`] | who a request is from when it comes through a proxy |
+//! | [`proxy_protocol`] | the head that a proxy below HTTP puts before a connection |
 //! | [`door`] | places for connections: at the door, and inside |
 //! | [`demo`] | the embedded demo page |
 //! | [`dev_token`] | tokens for the asking, in development mode only |
@@ -20,6 +22,8 @@ mod door;
 pub mod fuzz;
 mod join;
 mod metrics;
+mod proxies;
+mod proxy_protocol;
 mod query;
 mod routes;
 mod serve;
@@ -33,7 +37,8 @@ use tutti_limit::{Allowance, Rate};
 use tutti_room::Limits;
 use tutti_token::Keys;
 
-pub use serve::{ServeError, listen, serve};
+pub use proxies::{Network, NotANetwork};
+pub use serve::{ServeError, listen, serve, serve_metrics};
 
 /// Refused joins that are logged. Anybody can have any number of them refused.
 const REFUSALS_LOGGED: Rate = Rate::new(10, 100);
@@ -47,8 +52,10 @@ pub struct Settings {
     pub dev_key: Option<String>,
     /// Answer browsers on `/` with the demo page.
     pub demo: bool,
-    /// Answer on `/metrics`.
+    /// Answer on `/metrics` at this door as well.
     pub metrics: bool,
+    /// Proxies that are believed when they say whom they speak for.
+    pub trusted_proxies: Vec<Network>,
     /// Clients that are in at a time; further ones are refused. Connections that have not joined have places of their own.
     pub connections_max: usize,
     /// What else is answered at this door: the server API.
@@ -80,12 +87,24 @@ impl Gateway {
         let keys = Arc::new(settings.keys.clone());
         let sockets = socket::OpenSockets::default();
         let door = door::Door::new(settings.connections_max);
-        let metrics = metrics::Metrics::new(node.clone(), sockets.clone(), door.clone());
+        let metrics = metrics::Metrics::default();
         Self(Arc::new(Inner { node, settings, keys, metrics, sockets, door, refusals_logged: Mutex::default() }))
     }
 }
 
 impl Inner {
+    /// What is read at each scrape.
+    fn readings(&self) -> metrics::Readings {
+        let (at_the_door, shown_out) = self.door.counts();
+        metrics::Readings {
+            node: self.node.counts(),
+            media: self.node.media_metrics(),
+            signal_sockets: self.sockets.count() as u64,
+            http_connections: at_the_door as u64,
+            http_connections_closed: shown_out,
+        }
+    }
+
     /// Whether one more refusal may be logged now.
     fn may_log(&self, now: Instant) -> bool {
         // Nothing that can panic runs under this lock.

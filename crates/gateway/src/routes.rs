@@ -13,13 +13,13 @@ use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tutti_cluster::JoinError;
 
 use crate::door::Visitor;
 use crate::join::{Admission, Call, Refusal, Version, admit};
 use crate::query::Query;
-use crate::{Gateway, Inner, demo, dev_token, metrics, socket};
+use crate::{Gateway, Inner, demo, dev_token, metrics as counted, socket};
 
 /// How long a browser may remember what a preflight said.
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
@@ -34,7 +34,11 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
         .route("/rtc/v1", any(join_v1))
         .route("/rtc/validate", get(validate_v0))
         .route("/rtc/v1/validate", get(validate_v1))
-        .fallback(demo::asset);
+        .route("/agent", any(async || not_there("agents")))
+        .route("/whip/v1", any(async || not_there("WHIP")))
+        .fallback(demo::asset)
+        .layer(cors());
+    // From here on no other origin is let in: a page of somebody else's has no business with these.
     if settings.metrics {
         router = router.route("/metrics", get(scrape));
     }
@@ -42,12 +46,27 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
         router =
             router.route("/dev/token", post(dev_token::issue).get(dev_token::is_there).layer(dev_token::body_limit()));
     }
-    let cors = CorsLayer::new()
-        .allow_origin(Any)
+    router.with_state(gateway.0.clone()).merge(settings.api.clone())
+}
+
+/// Metrics and health, for a listener of their own.
+pub(crate) fn metrics(gateway: &Gateway) -> Router {
+    let router = Router::new().route("/metrics", get(scrape)).route("/healthz", get(async || "OK"));
+    router.with_state(gateway.0.clone())
+}
+
+/// What clients ask for, they may ask for from pages of any origin: the token decides (docs/protocol.md#endpoints).
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
         .allow_methods([Method::OPTIONS, Method::HEAD, Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
-        .max_age(CORS_MAX_AGE);
-    router.with_state(gateway.0.clone()).merge(settings.api.clone()).layer(cors)
+        .max_age(CORS_MAX_AGE)
+}
+
+/// An endpoint of the protocol that this server does not have.
+fn not_there(what: &str) -> (StatusCode, String) {
+    (StatusCode::NOT_IMPLEMENTED, format!("{what}: not there yet on this server"))
 }
 
 /// Rewrites the path of a request where a client or a proxy wrote it oddly, before it is routed.
@@ -90,8 +109,8 @@ fn tidy_path(path: &str) -> Cow<'_, str> {
 }
 
 async fn scrape(State(inner): State<Arc<Inner>>) -> Response {
-    match inner.metrics.text() {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+    match inner.metrics.text(inner.readings()) {
+        Ok(text) => ([(header::CONTENT_TYPE, counted::CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -187,9 +206,11 @@ async fn join(
             })
         }
         Err(refusal) => {
+            inner.metrics.refused(refusal.reason());
             // All are counted; the log is not for strangers to fill.
             if inner.may_log(Instant::now()) {
-                tracing::info!(address = %visitor.address(), %refusal, "join refused");
+                let reason = refusal.reason();
+                tracing::info!(address = %visitor.address(), reason, %refusal, "join refused");
             }
             refusal.into_response()
         }

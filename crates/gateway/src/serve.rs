@@ -16,14 +16,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
 use crate::Gateway;
-use crate::door::Visitor;
-use crate::routes;
+use crate::{proxies, proxy_protocol, routes};
 
 /// A connection that does not finish a request's head within this time is closed; so is an idle one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -109,12 +108,22 @@ pub async fn serve(gateway: Gateway, listeners: Vec<TcpListener>, stop: impl Fut
     let _ = timeout(STOP_GRACE, ending.closed()).await;
 }
 
+/// Serves metrics and health on listeners of their own until the future is dropped.
+pub async fn serve_metrics(gateway: Gateway, listeners: Vec<TcpListener>) {
+    let router = routes::metrics(&gateway);
+    let (_ending, ended) = watch::channel(false);
+    let mut doors = JoinSet::new();
+    for listener in listeners {
+        doors.spawn(accept(listener, gateway.clone(), router.clone(), ended.clone()));
+    }
+    while doors.join_next().await.is_some() {}
+}
+
 async fn accept(listener: TcpListener, gateway: Gateway, router: Router, ended: watch::Receiver<bool>) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                let (visitor, must_go) = gateway.0.door.enter(address.ip());
-                tokio::spawn(converse(stream, Arc::new(visitor), must_go, router.clone(), ended.clone()));
+                tokio::spawn(converse(stream, address.ip(), gateway.clone(), router.clone(), ended.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -126,15 +135,37 @@ async fn accept(listener: TcpListener, gateway: Gateway, router: Router, ended: 
 
 /// One connection, until it is closed or upgraded.
 async fn converse(
-    stream: TcpStream,
-    visitor: Arc<Visitor>,
-    must_go: oneshot::Receiver<()>,
+    mut stream: TcpStream,
+    peer: IpAddr,
+    gateway: Gateway,
     router: Router,
     mut ended: watch::Receiver<bool>,
 ) {
+    let peer = peer.to_canonical();
+    let (visitor, mut must_go) = gateway.0.door.enter(peer);
+    let visitor = Arc::new(visitor);
     // Signalling is small messages that someone waits for.
     let _ = stream.set_nodelay(true);
+    let peer = if proxies::is_trusted(&gateway.0.settings.trusted_proxies, peer) {
+        let named = tokio::select! {
+            named = timeout(HEAD_TIMEOUT, proxy_protocol::take(&mut stream)) => named,
+            _ = &mut must_go => return,
+            () = async { let _ = ended.wait_for(|ended| *ended).await; } => return,
+        };
+        match named {
+            Ok(Ok(named)) => named.unwrap_or(peer),
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "a proxy's connection broke, or its head cannot be read");
+                return;
+            }
+            Err(_) => return,
+        }
+    } else {
+        peer
+    };
+    visitor.speaks_for(peer);
     let service = service_fn(move |request: Request<Incoming>| {
+        visitor.speaks_for(proxies::client(&gateway.0.settings.trusted_proxies, peer, request.headers()));
         let mut request = routes::tidy(request).map(Body::new);
         request.extensions_mut().insert(visitor.clone());
         let router = router.clone();
@@ -156,5 +187,16 @@ async fn converse(
     };
     if let Err(error) = outcome {
         tracing::debug!(%error, "connection broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promised_values() {
+        assert_eq!(HEAD_TIMEOUT, Duration::from_secs(20), "docs/operation.md");
+        assert_eq!(STOP_GRACE, Duration::from_secs(3), "docs/operation.md");
     }
 }

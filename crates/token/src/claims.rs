@@ -1,5 +1,5 @@
-//! What a token says, as JSON (docs/protocol.md, section 1.3). Unknown claims are passed over, `null` counts as absent,
-//! and names are found in any case: `tutti_json` sees to that.
+//! What a token says, as JSON (docs/protocol.md#access-token). Unknown claims are passed over, `null` counts as
+//! absent, and names are found in any case: `tutti_json` sees to that.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -37,6 +37,10 @@ pub(crate) struct ServeFlags {
     #[arg(long)]
     #[serde(skip)]
     pub(crate) dev: bool,
+    /// With --dev: listen on other addresses than loopback too, although everybody who reaches them can join any room
+    #[arg(long, requires = "dev")]
+    #[serde(skip)]
+    pub(crate) dev_open: bool,
     /// Configuration file [default: tutti.yaml, if there is one]
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
@@ -49,10 +53,6 @@ pub(crate) struct ServeFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<u16>,
-    /// Folder for what the server keeps
-    #[arg(long, value_name = "DIR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) rtc: RtcFlags,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tutti_cluster::{Node, NodeConfig};
-use tutti_gateway::{Gateway, Settings, listen, serve};
+use tutti_gateway::{Gateway, Settings, listen, serve, serve_metrics};
 use tutti_room::Limits;
 use tutti_signal::Facts;
 
@@ -20,8 +20,8 @@ use crate::{discover, log};
 const COMPATIBLE_VERSION: &str = "1.9.0";
 /// Number of the signalling protocol (docs/protocol.md#protocol-versions).
 const PROTOCOL: i32 = 17;
-/// Shorter secrets can be guessed from a token.
-const SECRET_BYTES_MIN: usize = 32;
+/// Secrets are better not shorter: as long as what they sign with (RFC 7518, section 3.2).
+const SECRET_BYTES_ADVISED: usize = 32;
 /// Clients ping this often, seconds.
 const PING_INTERVAL_S: i32 = 5;
 /// Clients give up after this long without an answer, seconds.
@@ -33,6 +33,7 @@ pub(crate) fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     if config.keys.is_empty() {
         return Err(ConfigError::NoKeys.into());
     }
+    config.check_reach()?;
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run_until_stopped(config))
@@ -42,6 +43,7 @@ async fn run_until_stopped(config: &Config) -> Result<(), Box<dyn Error>> {
     // From here on signals are ours: one that comes while starting is not lost.
     let stop = Stop::new()?;
     let listeners = listen(&config.bind, config.port)?;
+    let metrics = config.metrics.port.map(|port| listen(&config.metrics.bind, port)).transpose()?.unwrap_or_default();
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
     let mut node_config = node_config(config);
     if node_config.media.advertised.is_empty() && !config.rtc.discover_ip.is_empty() {
@@ -53,7 +55,9 @@ async fn run_until_stopped(config: &Config) -> Result<(), Box<dyn Error>> {
     let gateway = Gateway::new(node, settings(config, api));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "started");
     announce(config, &addresses);
+    let metrics = tokio::spawn(serve_metrics(gateway.clone(), metrics));
     serve(gateway, listeners, stop.requested()).await;
+    metrics.abort();
     tracing::info!("stopped");
     Ok(())
 }
@@ -72,11 +76,14 @@ fn announce(config: &Config, addresses: &[SocketAddr]) {
     println!("Tutti is ready: http://{host}:{}", first.port());
     if config.dev {
         println!("API key {DEV_KEY}, secret {}: for development only", crate::config::DEV_SECRET);
+        if config.dev_open {
+            tracing::warn!("--dev-open: everybody who reaches this server can make tokens and join any room");
+        }
         return;
     }
     for (api_key, secret) in &config.keys {
-        if secret.expose().len() < SECRET_BYTES_MIN {
-            tracing::warn!(api_key, "the secret is shorter than {SECRET_BYTES_MIN} bytes");
+        if secret.expose().len() < SECRET_BYTES_ADVISED {
+            tracing::warn!(api_key, "the secret is shorter than {SECRET_BYTES_ADVISED} bytes");
         }
     }
 }
@@ -87,6 +94,7 @@ fn settings(config: &Config, api: axum::Router) -> Settings {
         dev_key: config.dev.then(|| DEV_KEY.to_owned()),
         demo: config.http.demo,
         metrics: config.http.metrics,
+        trusted_proxies: config.http.trusted_proxies.clone(),
         connections_max: config.http.connections_max,
         api,
         limits: limits(config),

@@ -123,6 +123,15 @@ fn keys_are_required() {
 }
 
 #[test]
+fn doors_are_not_left_open() {
+    let refused = tutti(&["serve", "--bind", "127.0.0.1", "--port", "0"]).env("TUTTI_KEYS__mine", "").output();
+    let error = text(&refused.expect("the program runs").stderr);
+    assert!(error.contains("keys.mine: the secret is empty"), "{error}");
+    let refused = run(&["serve", "--dev", "--bind", "0.0.0.0", "--port", "0"]);
+    assert!(!refused.status.success() && text(&refused.stderr).contains("--dev-open"), "{}", text(&refused.stderr));
+}
+
+#[test]
 fn a_wrong_key_of_the_configuration_is_named() {
     let refused = tutti(&["config"]).env("TUTTI_RTC__TCP_PROT", "1").output().expect("the program runs");
     assert!(!refused.status.success());
@@ -132,7 +141,8 @@ fn a_wrong_key_of_the_configuration_is_named() {
 
 #[test]
 fn the_configuration_is_printed_without_secrets() {
-    let printed = tutti(&["config", "--port", "1234"]).env("TUTTI_KEYS__mine", "hush").output().expect("it runs");
+    let printed =
+        tutti(&["config", "--port", "1234"]).env("TUTTI_KEYS__mine", "hush, hush, hush!").output().expect("it runs");
     assert!(printed.status.success());
     let yaml = text(&printed.stdout);
     assert!(yaml.contains("port: 1234") && yaml.contains("mine: <hidden>") && !yaml.contains("hush"), "{yaml}");

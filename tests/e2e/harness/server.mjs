@@ -27,12 +27,13 @@ export async function startServer(bin, { bind = '127.0.0.1', nodeIp } = {}) {
   const [port, tcpPort] = [await freeTcpPort(bind), await freeTcpPort(bind)];
   const udpPort = await freeUdpPorts(bind);
   const args = ['serve', '--dev', '--bind', bind, '--port', port, '--tcp-port', tcpPort, '--udp-port-base', udpPort].map(String);
+  if (!bind.startsWith('127.')) args.push('--dev-open');
   if (nodeIp) args.push('--node-ip', nodeIp);
 
   const folder = mkdtempSync(join(tmpdir(), 'tutti-e2e-'));
   const logFile = join(folder, 'server.log');
   const output = openSync(logFile, 'w');
-  const child = spawn(bin, args, { cwd: folder, stdio: ['ignore', output, output], env: { ...process.env, TUTTI_DATA: folder } });
+  const child = spawn(bin, args, { cwd: folder, stdio: ['ignore', output, output], env: process.env });
   closeSync(output);
   /** @type {string | undefined} */
   let ended;

@@ -53,6 +53,7 @@ impl Server {
             keys: keys(),
             dev_key: None,
             demo: false,
+            trusted_proxies: Vec::new(),
             metrics: false,
             api: axum::Router::new(),
             connections_max: 1000,

@@ -102,7 +102,18 @@ fn room_config(claims: &Claims) -> Result<Option<proto::RoomConfiguration>, Refu
         // This server has no presets: any name is unknown.
         return Err(Refusal::RoomPreset);
     }
-    claims.room_config.clone().map(tutti_json::from_value).transpose().map_err(|_| Refusal::RoomConfig)
+    let config: Option<proto::RoomConfiguration> =
+        claims.room_config.clone().map(tutti_json::from_value).transpose().map_err(|_| Refusal::RoomConfig)?;
+    if let Some(config) = &config {
+        // Told, not passed over: whoever asks for an agent or a recording waits for it.
+        if !config.agents.is_empty() {
+            return Err(Refusal::Agents);
+        }
+        if config.egress.as_ref().is_some_and(|egress| *egress != proto::RoomEgress::default()) {
+            return Err(Refusal::Egress);
+        }
+    }
+    Ok(config)
 }
 
 /// What the client may change about itself by asking, it changes in the claims.
@@ -132,6 +143,12 @@ fn apply(asked: &Asked, claims: &mut Claims) -> Result<(), Refusal> {
 fn check_limits(claims: &Claims, settings: &Settings) -> Result<(), Refusal> {
     let limits = &settings.limits;
     let identity = claims.identity();
+    // Names stand in logs, lists and terminals.
+    for (what, text) in [("identity", identity), ("room name", &claims.video.room), ("name", &claims.name)] {
+        if text.contains(char::is_control) {
+            return Err(Refusal::ControlCharacter(what));
+        }
+    }
     if identity.is_empty() {
         return Err(Refusal::IdentityEmpty);
     }

@@ -37,6 +37,12 @@ pub(crate) enum Refusal {
     AttributesTooLong(usize),
     #[error("room preset does not exist")]
     RoomPreset,
+    #[error("roomConfig names agents: agents are not there yet on this server")]
+    Agents,
+    #[error("roomConfig asks for egress: egress is not there yet on this server")]
+    Egress,
+    #[error("{0} must not contain control characters")]
+    ControlCharacter(&'static str),
     #[error("cannot decode attributes")]
     Attributes,
     #[error("join_request is required")]
@@ -94,6 +100,9 @@ impl Refusal {
             | Self::MetadataTooLong(_)
             | Self::AttributesTooLong(_)
             | Self::RoomPreset
+            | Self::Agents
+            | Self::Egress
+            | Self::ControlCharacter(_)
             | Self::Attributes
             | Self::JoinRequestMissing
             | Self::JoinRequestBase64
@@ -104,7 +113,45 @@ impl Refusal {
         }
     }
 
-    /// The name under which it is counted.
+    /// What exactly was wrong, as a word for logs and metrics.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::NotBearer => "not_bearer",
+            Self::UnknownKey => "unknown_key",
+            Self::Token(error) => token_reason(error),
+            Self::RoomConfig => "room_config",
+            Self::PermissionDenied => "permission_denied",
+            Self::IdentityEmpty | Self::IdentityTooLong(_) => "identity",
+            Self::RoomEmpty | Self::RoomTooLong(_) => "room_name",
+            Self::NameTooLong(_) => "name",
+            Self::MetadataTooLong(_) => "metadata",
+            Self::AttributesTooLong(_) | Self::Attributes => "attributes",
+            Self::RoomPreset => "room_preset",
+            Self::Agents => "agents",
+            Self::Egress => "egress",
+            Self::ControlCharacter(_) => "control_character",
+            Self::JoinRequestMissing => "join_request_missing",
+            Self::JoinRequestBase64
+            | Self::JoinRequestWrapper
+            | Self::JoinRequestGzip
+            | Self::JoinRequestTooLarge
+            | Self::JoinRequestProto => "join_request",
+            Self::Node(JoinError::RoomNotFound) => "room_not_found",
+            Self::Node(JoinError::Unavailable) => "unavailable",
+            Self::Node(JoinError::RoomFailed) => "room_failed",
+            Self::Node(JoinError::Settings(_)) => "room_settings",
+            Self::Node(JoinError::Refused(refused)) => match refused {
+                tutti_room::JoinError::Full { .. } => "room_full",
+                tutti_room::JoinError::TooOften => "too_often",
+                tutti_room::JoinError::Closed => "unavailable",
+                tutti_room::JoinError::IdentityEmpty => "identity",
+                tutti_room::JoinError::Text(_) => "limits",
+            },
+        }
+    }
+
+    /// The class under which it is counted.
     pub(crate) fn result(&self) -> &'static str {
         match self.status() {
             StatusCode::UNAUTHORIZED => "unauthorized",
@@ -115,6 +162,20 @@ impl Refusal {
             StatusCode::TOO_MANY_REQUESTS => "too_often",
             _ => "failed",
         }
+    }
+}
+
+fn token_reason(error: &TokenError) -> &'static str {
+    match error {
+        TokenError::Malformed(_) => "token_malformed",
+        TokenError::Algorithm(_) => "token_algorithm",
+        TokenError::CriticalExtension => "token_critical_extension",
+        TokenError::UnknownKey => "unknown_key",
+        TokenError::Signature => "token_signature",
+        TokenError::Claims(_) => "token_claims",
+        TokenError::NoExpiry => "token_no_expiry",
+        TokenError::Expired => "token_expired",
+        TokenError::NotYetValid => "token_not_yet_valid",
     }
 }
 

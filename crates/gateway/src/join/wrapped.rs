@@ -122,6 +122,7 @@ mod tests {
 
     #[test]
     fn size_is_bounded_while_inflating() {
+        assert_eq!(JOIN_REQUEST_BYTES_MAX, 1024 * 1024, "docs/operation.md");
         let fits = proto::JoinRequest { metadata: "a".repeat(JOIN_REQUEST_BYTES_MAX - 4), ..Default::default() };
         assert_eq!(fits.encoded_len(), JOIN_REQUEST_BYTES_MAX);
         assert!(unpack(&URL_SAFE.encode(wrap(Compression::Gzip, gzip(&fits.encode_to_vec())))).is_ok());

@@ -7,43 +7,31 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use tutti_cluster::Node;
-use tutti_media::ShardMetrics;
-
-use crate::door::Door;
-use crate::socket::OpenSockets;
+use tutti_cluster::NodeCounts;
+use tutti_media::{MediaMetrics, ShardMetrics};
 
 /// Those of a shard's numbers that go up and down; the others only go up.
 const SHARD_GAUGES: [&str; 6] = ["transports", "half_open", "tracks", "replicas", "subscriptions", "tcp_connections"];
 
-pub(super) struct NodeCollector {
-    node: Node,
-    sockets: OpenSockets,
-    door: Door,
+/// What the node, its shards and its doors count, as it is at one scrape.
+#[derive(Debug)]
+pub(crate) struct Readings {
+    pub(crate) node: NodeCounts,
+    pub(crate) media: MediaMetrics,
+    pub(crate) signal_sockets: u64,
+    pub(crate) http_connections: u64,
+    pub(crate) http_connections_closed: u64,
 }
 
-impl NodeCollector {
-    pub(super) fn new(node: Node, sockets: OpenSockets, door: Door) -> Self {
-        Self { node, sockets, door }
-    }
-}
-
-impl fmt::Debug for NodeCollector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeCollector").finish_non_exhaustive()
-    }
-}
-
-impl Collector for NodeCollector {
+impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let counts = self.node.counts();
+        let counts = &self.node;
         gauge(&mut encoder, "rooms", "Rooms open", counts.rooms)?;
         gauge(&mut encoder, "participants", "Participants in all rooms", counts.participants)?;
-        gauge(&mut encoder, "signal_sockets", "Signalling sockets open", self.sockets.count() as u64)?;
-        let (at_the_door, shown_out) = self.door.counts();
-        gauge(&mut encoder, "http_connections", "Connections that have not joined", at_the_door as u64)?;
+        gauge(&mut encoder, "signal_sockets", "Signalling sockets open", self.signal_sockets)?;
+        gauge(&mut encoder, "http_connections", "Connections that have not joined", self.http_connections)?;
         let help = "Connections that had not joined and were closed to make room for others";
-        counter(&mut encoder, "http_connections_closed", help, shown_out)?;
+        counter(&mut encoder, "http_connections_closed", help, self.http_connections_closed)?;
         counter(&mut encoder, "room_panics", "Rooms that ended by a fault of the server", counts.room_panics)?;
         let help = "Reports of shards that a room was too busy to take";
         counter(&mut encoder, "media_events_dropped", help, counts.media_events_dropped)?;
@@ -63,15 +51,14 @@ impl Collector for NodeCollector {
         let help = "Data messages dropped because their sender has everybody get too many";
         counter(&mut encoder, "limit_data", help, over.data)?;
 
-        let media = self.node.media_metrics();
-        let tcp = media.tcp;
+        let tcp = &self.media.tcp;
         let help = "Connections for media over TCP handed to a shard";
         counter(&mut encoder, "media_tcp_accepted", help, tcp.accepted)?;
         let help = "Connections for media over TCP closed because too many were waiting";
         counter(&mut encoder, "media_tcp_refused", help, tcp.refused)?;
         let help = "Connections for media over TCP closed because they began with no check for anybody here";
         counter(&mut encoder, "media_tcp_invalid", help, tcp.invalid)?;
-        per_shard(&mut encoder, &media.shards)
+        per_shard(&mut encoder, &self.media.shards)
     }
 }
 

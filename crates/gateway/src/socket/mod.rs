@@ -146,7 +146,10 @@ async fn pump(socket: &mut WebSocket, attached: Attached, issuer: &Issuer, metri
                 let message = match incoming {
                     Some(Ok(Message::Close(_))) | None => return End::Client,
                     Some(Ok(message)) => message,
-                    Some(Err(_)) => return End::Broken,
+                    Some(Err(error)) => {
+                        tracing::debug!(%error, "the connection broke");
+                        return End::Broken;
+                    }
                 };
                 heard = Instant::now();
                 let bytes = length(&message);
@@ -247,5 +250,43 @@ fn length(message: &Message) -> usize {
         Message::Text(text) => text.len(),
         Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
         Message::Close(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promised_values() {
+        let docs = "docs/operation.md";
+        assert_eq!(MESSAGE_BYTES_MAX, 2 * 1024 * 1024, "{docs}");
+        assert_eq!(SILENCE_MAX, Duration::from_secs(35), "{docs}");
+        assert_eq!(WRITE_TIMEOUT, Duration::from_secs(10), "{docs}");
+        assert_eq!(allowance::RATE, tutti_limit::Rate::new(400, 4000), "{docs}");
+        assert_eq!(
+            [0, 1024, 4096, 40 * 1024].map(allowance::cost_of_bytes),
+            [1, 1, 2, 11],
+            "{docs}: 1 + n/4 for n KiB"
+        );
+        assert_eq!(crate::REFUSALS_LOGGED, tutti_limit::Rate::new(10, 100), "{docs}");
+    }
+
+    #[test]
+    fn every_end_has_the_code_of_the_documentation() {
+        let codes = [
+            (End::Session, "session_end", Some(1000)),
+            (End::Detached, "detached", Some(1000)),
+            (End::Client, "client", None),
+            (End::Broken, "broken", None),
+            (End::Silent, "silent", Some(1001)),
+            (End::Garbage, "invalid_message", Some(1007)),
+            (End::Slow, "slow", Some(1008)),
+            (End::TooMany, "too_many_messages", Some(1008)),
+            (End::TooBig, "message_too_big", Some(1009)),
+        ];
+        for (end, name, code) in codes {
+            assert_eq!((end.name(), end.close_frame().map(|(code, _)| code)), (name, code));
+        }
     }
 }

@@ -52,6 +52,40 @@ async fn connections_that_say_nothing_keep_nobody_out() {
     server.stop().await;
 }
 
+/// All come through one proxy; whoever takes many places takes them from itself.
+#[tokio::test]
+async fn fairness_sees_clients_and_not_their_proxy() {
+    const PLACES: usize = 4;
+    async fn ask(stream: &mut TcpStream, client: &str) -> bool {
+        let request =
+            format!("GET /healthz HTTP/1.1\r\nhost: tutti\r\nx-forwarded-for: 198.51.100.1, {client}\r\n\r\n");
+        let mut answer = Vec::new();
+        let asked = async {
+            stream.write_all(request.as_bytes()).await?;
+            while !answer.ends_with(b"\r\n\r\nOK") {
+                if stream.read_buf(&mut answer).await? == 0 {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        timeout(PATIENCE, asked).await.expect("server answers or closes").is_ok()
+    }
+    let server = start_for(true, None, PLACES).await;
+    let mut honest = TcpStream::connect(server.address).await.expect("connects");
+    assert!(ask(&mut honest, "203.0.113.1").await);
+    let mut greedy = Vec::new();
+    for _ in 0..3 * PLACES {
+        let mut stream = TcpStream::connect(server.address).await.expect("connects");
+        assert!(ask(&mut stream, "203.0.113.9").await);
+        greedy.push(stream);
+    }
+    assert!(!ask(&mut greedy[0], "203.0.113.9").await, "its own longest-waiting one had to go");
+    assert!(ask(&mut honest, "203.0.113.1").await, "who has one place keeps it");
+    drop((honest, greedy));
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn a_full_house_refuses_in_words_and_takes_the_next_one_later() {
     let server = start_for(true, None, 2).await;

@@ -66,9 +66,10 @@ async fn validation_tells_what_a_join_would_meet() {
         (format!("/rtc/validate?{maker}&attributes=!"), 400, "cannot decode attributes"),
     ];
     for (target, status, body) in cases {
-        let answer = server.get(&target).await;
+        let origin = ("origin", "https://example.org");
+        let answer = server.ask("GET", &target, &[origin], "").await;
         assert_eq!((answer.status, answer.body.as_str()), (status, body), "{target:.60}");
-        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{target:.60}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(origin.1), "{target:.60}");
     }
     server.stop().await;
 }
@@ -85,7 +86,7 @@ async fn long_request_lines_are_read() {
 }
 
 #[tokio::test]
-async fn any_origin_may_ask_anything() {
+async fn any_origin_may_ask_what_clients_ask() {
     let server = start().await;
     let headers = [
         ("origin", "https://example.org"),
@@ -95,13 +96,59 @@ async fn any_origin_may_ask_anything() {
     for target in ["/rtc/validate", "/rtc/v1", "/", "/unknown"] {
         let answer = server.ask("OPTIONS", target, &headers, "").await;
         assert_eq!(answer.status, 200, "{target}");
-        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{target}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("https://example.org"), "{target}");
+        assert!(answer.header("vary").is_some_and(|vary| vary.contains("origin")), "{target}");
         assert_eq!(answer.header("access-control-allow-headers"), Some("authorization,x-anything"), "{target}");
         assert_eq!(answer.header("access-control-max-age"), Some("86400"), "{target}");
         let methods = answer.header("access-control-allow-methods").unwrap_or_default();
         for method in ["OPTIONS", "HEAD", "GET", "POST", "PATCH", "DELETE"] {
             assert!(methods.contains(method), "{target}: {methods}");
         }
+    }
+    // Pages of other origins get no token and no metrics.
+    for target in ["/dev/token", "/metrics"] {
+        for method in ["OPTIONS", "GET", "POST"] {
+            let answer = server.ask(method, target, &headers, "{}").await;
+            assert_eq!(answer.header("access-control-allow-origin"), None, "{method} {target}");
+        }
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn endpoints_that_are_not_there_yet_say_so() {
+    let server = start().await;
+    for (target, sentence) in
+        [("/agent", "agents: not there yet on this server"), ("/whip/v1", "WHIP: not there yet on this server")]
+    {
+        let answer = server.get(target).await;
+        assert_eq!((answer.status, answer.body.as_str()), (501, sentence), "{target}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn heads_of_a_trusted_proxy_are_read() {
+    let server = start().await;
+    let target = format!("/rtc/validate?access_token={}", token(&Claims::join("stage", "ada")));
+    let head = |command: u8, ip: [u8; 4]| {
+        let mut head = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+        head.extend([command, 0x11, 0, 12]);
+        head.extend(ip);
+        head.extend([127, 0, 0, 1, 0x12, 0x34, 0x1e, 0xc8]);
+        head
+    };
+    let request = format!("GET {target} HTTP/1.1\r\nhost: tutti\r\nconnection: close\r\n\r\n").into_bytes();
+    for (head, good) in [
+        (head(0x21, [203, 0, 113, 7]), true),
+        (head(0x20, [203, 0, 113, 7]), true),
+        (Vec::new(), true),
+        // Another version of the protocol, and what only begins like it.
+        (head(0x11, [203, 0, 113, 7]), false),
+        (b"\r\n\r\n\0\r\nQUIX\n\x21\x11\0\x0c0123456789ab".to_vec(), false),
+    ] {
+        let answer = server.exchange(&[head.clone(), request.clone()].concat()).await;
+        assert_eq!(answer.starts_with("HTTP/1.1 200 OK"), good, "{head:?}: {answer}");
     }
     server.stop().await;
 }
@@ -145,6 +192,11 @@ async fn metrics_are_named() {
     let server = start().await;
     let (client, _) = server.join("stage", "ada").await;
     assert_eq!(server.get("/rtc/validate").await.status, 401);
+    let foreign = tutti_token::Keys::one("devkey", tutti_token::Secret::new("wrong"));
+    let now = std::time::SystemTime::now();
+    let forged = foreign.sign("devkey", &Claims::join("stage", "eve"), now, tutti_token::TTL_DEFAULT);
+    let forged = format!("/rtc?access_token={}", forged.expect("key is known"));
+    assert_eq!(server.connect(&forged).await.err().map(|refused| refused.status), Some(401));
     let text = server.get("/metrics").await;
     assert!(text.header("content-type").is_some_and(|value| value.starts_with("application/openmetrics-text")));
     for line in [
@@ -152,6 +204,7 @@ async fn metrics_are_named() {
         "tutti_participants 1",
         "tutti_signal_sockets 1",
         "tutti_joins_total{result=\"ok\"} 1",
+        "tutti_join_refusals_total{reason=\"token_signature\"} 1",
         "tutti_validations_total{result=\"unauthorized\"} 1",
         "tutti_signal_messages_total{direction=\"out\",kind=\"join\"} 1",
         "tutti_room_panics_total 0",

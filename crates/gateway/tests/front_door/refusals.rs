@@ -20,7 +20,7 @@ fn changed(more: Value) -> Claims {
             None => claims[name] = value.clone(),
         }
     }
-    serde_json::from_value(claims).expect("claims are well formed")
+    Claims::from_json(claims.to_string().as_bytes()).expect("claims are well formed")
 }
 
 fn signed(more: Value) -> String {
@@ -69,6 +69,12 @@ async fn joins_and_validations_are_refused_alike() {
         (signed(json!({"video": {"room": long}})), "", 400, too_long("room name length")),
         (signed(json!({"name": long})), "", 400, too_long("name length")),
         (signed(json!({"roomPreset": "gold"})), "", 400, "room preset does not exist".to_owned()),
+        (
+            signed(json!({"roomConfig": {"agents": [{}]}})),
+            "",
+            400,
+            "roomConfig names agents: agents are not there yet on this server".to_owned(),
+        ),
         // The only 404 of a path that is there: with any other text browsers would try the older path.
         (signed(json!({})), "", 404, "requested room does not exist".to_owned()),
     ];
@@ -85,7 +91,6 @@ async fn joins_and_validations_are_refused_alike() {
             let validation = server.get(&format!("{path}/validate?access_token={token}&{form}")).await;
             for answer in [join.err().expect("join is refused"), validation] {
                 assert_eq!((answer.status, answer.body.as_str()), expected, "{path} {query}");
-                assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path} {query}");
             }
         }
     }

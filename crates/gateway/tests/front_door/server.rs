@@ -108,6 +108,7 @@ pub(crate) async fn start_for(auto_create: bool, dev_key: Option<&str>, connecti
             dev_key: dev_key.map(str::to_owned),
             demo: true,
             metrics: true,
+            trusted_proxies: vec!["127.0.0.1".parse().expect("a network")],
             connections_max,
             api: axum::Router::new(),
             limits: Limits::default(),
@@ -131,15 +132,20 @@ impl Server {
             request += &format!("{name}: {value}\r\n");
         }
         request += &format!("content-length: {}\r\n\r\n{body}", body.len());
+        parse(&self.exchange(request.as_bytes()).await)
+    }
+
+    /// Sends bytes and reads what comes until the server closes.
+    pub(crate) async fn exchange(&self, bytes: &[u8]) -> String {
         let answer = async {
             let mut stream = TcpStream::connect(self.address).await?;
-            stream.write_all(request.as_bytes()).await?;
+            stream.write_all(bytes).await?;
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await?;
             Ok::<_, std::io::Error>(answer)
         };
-        let answer = timeout(PATIENCE, answer).await.expect("server answers").expect("connection holds");
-        parse(&String::from_utf8_lossy(&answer))
+        let answer = timeout(PATIENCE, answer).await.expect("server answers").unwrap_or_default();
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {

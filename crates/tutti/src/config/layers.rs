@@ -2,6 +2,7 @@
 //! the place it comes from.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -18,7 +19,7 @@ const PREFIX: &str = "TUTTI_";
 /// Names the file.
 const FILE_VARIABLE: &str = "TUTTI_CONFIG";
 /// What clients and tests of the server find in the environment; not keys.
-const FOREIGN: [&str; 4] = ["TUTTI_BIN", "TUTTI_URL", "TUTTI_API_KEY", "TUTTI_API_SECRET"];
+const FOREIGN: [&str; 5] = ["TUTTI_BIN", "TUTTI_URL", "TUTTI_API_KEY", "TUTTI_API_SECRET", "TUTTI_LOAD_API_SECRET"];
 /// Variables of the end-to-end tests.
 const FOREIGN_PREFIX: &str = "TUTTI_E2E";
 
@@ -38,8 +39,32 @@ pub(crate) enum ConfigError {
     Variable { name: String, reason: String },
     #[error("flags: {reason}")]
     Flags { reason: String },
+    /// A variable that is no key.
+    #[error("environment variable {name}: {reason} ({VARIABLE_RULE})")]
+    UnknownVariable { name: String, reason: String },
+    #[error("keys: a key has no name")]
+    KeyName,
+    #[error("keys.{key}: {}", secret_fault(*.bytes, *.bytes_min))]
+    Secret { key: String, bytes: usize, bytes_min: usize },
+    #[error(
+        "--dev on {address}: everybody who reaches it can make tokens and join any room. Leave --bind away, or say \
+         --dev-open, or give the server a key of its own in the place of --dev"
+    )]
+    DevOpen { address: IpAddr },
     #[error("no API key: put `keys` into tutti.yaml, set TUTTI_KEYS__<name>=<secret>, or try --dev")]
     NoKeys,
+}
+
+/// How variables are named.
+const VARIABLE_RULE: &str = "TUTTI_ and the key in capitals, levels parted by two underscores: rtc.tcp_port is \
+                             TUTTI_RTC__TCP_PORT; every variable that begins with TUTTI_ is read";
+
+/// What is wrong with a secret, and what to do.
+fn secret_fault(bytes: usize, bytes_min: usize) -> String {
+    if bytes == 0 {
+        return "the secret is empty: with it everybody could sign tokens".to_owned();
+    }
+    format!("the secret has {bytes} bytes and needs {bytes_min}, better 32: openssl rand -base64 32")
 }
 
 /// Lays all layers over each other.
@@ -66,6 +91,8 @@ pub(super) fn load(
     lay_over(&mut tree, of_flags(flags)?);
     let mut config = Config::deserialize(tree).map_err(|error| ConfigError::Flags { reason: error.to_string() })?;
     config.dev = flags.dev;
+    config.dev_open = flags.dev_open;
+    config.check_keys()?;
     Ok(config)
 }
 
@@ -137,7 +164,11 @@ fn variable(name: &str, value: &str) -> Result<Value, ConfigError> {
             mapping(&section, inner)
         }
     };
-    Config::deserialize(layer.clone()).map_err(|cause| error(cause.to_string()))?;
+    Config::deserialize(layer.clone()).map_err(|cause| {
+        let (name, reason) = (name.to_owned(), cause.to_string());
+        let is_unknown = reason.contains("unknown field");
+        if is_unknown { ConfigError::UnknownVariable { name, reason } } else { ConfigError::Variable { name, reason } }
+    })?;
     Ok(layer)
 }
 

@@ -5,10 +5,10 @@ mod layers;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use tutti_gateway::Network;
 use tutti_media::MediaConfig;
 use tutti_token::{Keys, Secret};
 
@@ -18,7 +18,9 @@ pub(crate) use layers::ConfigError;
 
 /// API key of development mode, as every tutorial of the protocol has it.
 pub(crate) const DEV_KEY: &str = "devkey";
-/// Its secret.
+/// Shortest secret outside of development mode, bytes: 128 bits, if they are random.
+const SECRET_BYTES_MIN: usize = 16;
+/// Secret of the development key.
 pub(crate) const DEV_SECRET: &str = "secret";
 
 /// The whole tree. `deploy/tutti.sample.yaml` explains every key.
@@ -28,13 +30,16 @@ pub(crate) struct Config {
     /// Development mode; only the flag sets it.
     #[serde(skip)]
     pub(crate) dev: bool,
+    /// Development mode for others than this machine; only the flag sets it.
+    #[serde(skip)]
+    pub(crate) dev_open: bool,
     pub(crate) bind: Vec<IpAddr>,
     pub(crate) port: u16,
-    pub(crate) data: PathBuf,
     pub(crate) region: String,
     pub(crate) keys: BTreeMap<String, Secret>,
     pub(crate) log: Log,
     pub(crate) http: Http,
+    pub(crate) metrics: Metrics,
     pub(crate) rtc: Rtc,
     pub(crate) rooms: Rooms,
     pub(crate) limits: Limits,
@@ -66,6 +71,15 @@ pub(crate) struct Http {
     pub(crate) demo: bool,
     pub(crate) metrics: bool,
     pub(crate) connections_max: usize,
+    pub(crate) trusted_proxies: Vec<Network>,
+}
+
+/// Section `metrics`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Metrics {
+    pub(crate) bind: Vec<IpAddr>,
+    pub(crate) port: Option<u16>,
 }
 
 /// Section `rtc`.
@@ -127,13 +141,14 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             dev: false,
+            dev_open: false,
             bind: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
             port: 7880,
-            data: PathBuf::from("./data"),
             region: String::new(),
             keys: BTreeMap::new(),
             log: Log::default(),
             http: Http::default(),
+            metrics: Metrics::default(),
             rtc: Rtc::default(),
             rooms: Rooms::default(),
             limits: Limits::default(),
@@ -149,7 +164,13 @@ impl Default for Log {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { demo: true, metrics: true, connections_max: 50_000 }
+        Self { demo: true, metrics: false, connections_max: 50_000, trusted_proxies: Vec::new() }
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { bind: vec![Ipv4Addr::LOCALHOST.into()], port: Some(6789) }
     }
 }
 
@@ -204,13 +225,16 @@ impl Default for Limits {
 }
 
 impl Config {
-    /// The defaults of `--dev`: this machine only, a key that everybody knows.
+    /// The defaults of `--dev`: this machine only, a key that everybody knows, metrics at the main port.
     fn development() -> Self {
         Self {
             dev: true,
             bind: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             keys: BTreeMap::from([(DEV_KEY.to_owned(), Secret::new(DEV_SECRET))]),
             rtc: Rtc { loopback: true, ..Rtc::default() },
+            // One port is enough to remember, and several servers may run beside each other.
+            http: Http { metrics: true, ..Http::default() },
+            metrics: Metrics { port: None, ..Metrics::default() },
             ..Self::default()
         }
     }
@@ -221,6 +245,33 @@ impl Config {
     /// The first layer that cannot be read, with the key and its place.
     pub(crate) fn load(flags: &ServeFlags) -> Result<Self, ConfigError> {
         layers::load(flags, std::env::vars_os())
+    }
+
+    /// Refuses keys that anybody can guess: with an empty secret everybody can sign, and a short one can be found from
+    /// a single token. In development mode short ones do, as everybody knows that of `devkey` anyway.
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        let bytes_min = if self.dev { 1 } else { SECRET_BYTES_MIN };
+        for (key, secret) in &self.keys {
+            let bytes = secret.expose().len();
+            if key.is_empty() {
+                return Err(ConfigError::KeyName);
+            }
+            if bytes < bytes_min {
+                return Err(ConfigError::Secret { key: key.clone(), bytes, bytes_min });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses development mode for others, unless that is asked for by name.
+    ///
+    /// # Errors
+    /// It would listen on an address that others reach.
+    pub(crate) fn check_reach(&self) -> Result<(), ConfigError> {
+        match self.bind.iter().find(|ip| !ip.to_canonical().is_loopback()) {
+            Some(address) if self.dev && !self.dev_open => Err(ConfigError::DevOpen { address: *address }),
+            _ => Ok(()),
+        }
     }
 
     /// All keys.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use super::layers::{load, of_text, workspace};
 use super::*;
@@ -111,9 +112,10 @@ fn variables_are_yaml() {
             ("TUTTI_RTC__TCP_PORT", "null"),
             ("TUTTI_RTC__ICE_SERVERS", "[{urls: ['turn:turn.example.org'], username: u, credential: c}]"),
             ("TUTTI_ROOMS__AUTO_CREATE", "false"),
-            ("TUTTI_KEYS__MixedCase", "12345"),
-            ("TUTTI_KEYS__with__bars", "x: y"),
-            ("TUTTI_DATA", "/var/lib/tutti"),
+            ("TUTTI_KEYS__MixedCase", "1234567890123456"),
+            ("TUTTI_KEYS__with__bars", "x: yyyyyyyyyyyyy"),
+            ("TUTTI_HTTP__TRUSTED_PROXIES", "[10.0.0.0/8, '::1']"),
+            ("TUTTI_LOAD_API_SECRET", "not a key"),
             ("TUTTI_BIN", "not a key"),
             ("TUTTI_E2E_BROWSER", "not a key"),
         ],
@@ -121,10 +123,11 @@ fn variables_are_yaml() {
     .expect("layers are good");
     assert_eq!((config.bind.len(), config.rtc.node_ip.len(), config.rtc.tcp_port), (2, 1, None));
     assert!(!config.rooms.auto_create);
-    assert_eq!(config.keys.get("MixedCase").map(Secret::expose), Some("12345"));
-    assert_eq!(config.keys.get("with__bars").map(Secret::expose), Some("x: y"));
+    assert_eq!(config.keys.get("MixedCase").map(Secret::expose), Some("1234567890123456"));
+    assert_eq!(config.keys.get("with__bars").map(Secret::expose), Some("x: yyyyyyyyyyyyy"));
     assert_eq!(config.rtc.ice_servers.first().map(|server| server.credential.expose()), Some("c"));
-    assert_eq!(config.data, PathBuf::from("/var/lib/tutti"));
+    let proxies: Vec<String> = config.http.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
 }
 
 #[test]
@@ -154,20 +157,75 @@ fn what_is_wrong_is_named_with_its_place() {
         ("TUTTI_PORT", "many", "environment variable TUTTI_PORT: invalid type"),
         ("TUTTI_PORT__X", "1", "environment variable TUTTI_PORT__X: invalid type"),
         ("TUTTI_PORT", "[", "environment variable TUTTI_PORT: "),
+        ("TUTTI_HTTP__TRUSTED_PROXIES", "[proxy]", "environment variable TUTTI_HTTP__TRUSTED_PROXIES: "),
     ];
     for (name, value, beginning) in cases {
         let error = with_environment(&flags(), &[(name, value)]).expect_err(name).to_string();
         assert!(error.starts_with(beginning), "{name}: {error}");
     }
+    // The rule comes with it: one underscore is the usual mistake.
+    let error = with_environment(&flags(), &[("TUTTI_RTC_TCP_PORT", "1")]).expect_err("no such key").to_string();
+    assert!(error.contains("TUTTI_RTC_TCP_PORT") && error.contains("rtc.tcp_port is TUTTI_RTC__TCP_PORT"), "{error}");
     let absent = ServeFlags { config: Some(PathBuf::from("/absent/tutti.yaml")), ..Default::default() };
     let error = with_environment(&absent, &[]).expect_err("no such file").to_string();
     assert_eq!(error, "cannot read /absent/tutti.yaml");
 }
 
 #[test]
+fn secrets_that_can_be_guessed_are_refused() {
+    let with = |dev: bool, secret: &str| {
+        let flags = ServeFlags { dev, ..flags() };
+        with_environment(&flags, &[("TUTTI_KEYS__mine", secret)]).map(|_| ()).map_err(|error| error.to_string())
+    };
+    let empty = Err("keys.mine: the secret is empty: with it everybody could sign tokens".to_owned());
+    assert_eq!(with(false, ""), empty);
+    assert_eq!(with(true, ""), empty);
+    let short = with(false, "fifteen bytes..").expect_err("too short");
+    assert!(
+        short.starts_with("keys.mine: the secret has 15 bytes and needs 16") && !short.contains("fifteen"),
+        "{short}"
+    );
+    assert_eq!(with(false, "sixteen bytes..."), Ok(()));
+    assert_eq!(with(true, "short"), Ok(()));
+    let from = from_file("keys: {mine: ''}").expect_err("empty");
+    assert!(from.contains("keys.mine"), "{from}");
+    assert!(from_file("keys: {'': sixteen bytes and more}").is_err());
+    // The pair that everybody knows is for development only.
+    assert!(from_file(&format!("keys: {{{DEV_KEY}: {DEV_SECRET}}}")).is_err());
+}
+
+#[test]
+fn development_mode_for_others_is_asked_for_by_name() {
+    let reach = |dev: bool, dev_open: bool, bind: &[&str]| {
+        let bind = bind.iter().map(|ip| ip.parse().expect("an address")).collect();
+        let flags = ServeFlags { dev, dev_open, bind, ..flags() };
+        with_environment(&flags, &[]).expect("layers are good").check_reach().map_err(|error| error.to_string())
+    };
+    assert_eq!(reach(true, false, &[]), Ok(()));
+    assert_eq!(reach(true, false, &["127.0.0.1", "::1", "127.9.9.9", "::ffff:127.0.0.1"]), Ok(()));
+    assert_eq!(reach(false, false, &["0.0.0.0"]), Ok(()));
+    assert_eq!(reach(true, true, &["0.0.0.0"]), Ok(()));
+    for address in ["0.0.0.0", "::", "192.0.2.1"] {
+        let refused = reach(true, false, &["127.0.0.1", address]).expect_err(address);
+        assert!(refused.contains(address) && refused.contains("--dev-open"), "{refused}");
+    }
+}
+
+#[test]
+fn promised_values() {
+    assert_eq!((SECRET_BYTES_MIN, DEV_KEY, DEV_SECRET), (16, "devkey", "secret"), "docs/configuration.md");
+    let config = Config::default();
+    assert_eq!((config.port, config.rtc.tcp_port, config.rtc.udp_port_base), (7880, Some(7881), 7882));
+    assert_eq!((config.metrics.port, config.http.metrics), (Some(6789), false));
+    assert!(config.metrics.bind.iter().all(IpAddr::is_loopback));
+    let dev = Config::development();
+    assert_eq!((dev.metrics.port, dev.http.metrics), (None, true));
+}
+
+#[test]
 fn secrets_do_not_show() {
     let variables = [
-        ("TUTTI_KEYS__mine", "very secret"),
+        ("TUTTI_KEYS__mine", "very secret secret"),
         ("TUTTI_RTC__ICE_SERVERS", "[{urls: ['turn:turn.example.org'], username: u, credential: 'very secret'}]"),
     ];
     let config = with_environment(&flags(), &variables).expect("layers are good");

@@ -23,6 +23,7 @@ fn settings() -> Settings {
         dev_key: None,
         demo: true,
         metrics: true,
+        trusted_proxies: Vec::new(),
         api: axum::Router::new(),
         connections_max: 10,
         limits: Limits::default(),
@@ -120,6 +121,22 @@ fn refusals() {
         (json!({"metadata": "x".repeat(512 * 1024 + 1)}), "", 400, "metadata size exceeds limits: max size 524288"),
         (json!({"attributes": {"a": "x".repeat(64 * 1024)}}), "", 400, "attribute size exceeds limits: max size 65536"),
         (json!({"roomPreset": "gold"}), "", 400, "room preset does not exist"),
+        (json!({"sub": "ada\nERROR"}), "", 400, "identity must not contain control characters"),
+        (json!({}), "publish=a%1bb", 400, "identity must not contain control characters"),
+        (json!({"video": {"room": "a\u{9b}31m"}}), "", 400, "room name must not contain control characters"),
+        (json!({"name": "Ada\u{7f}"}), "", 400, "name must not contain control characters"),
+        (
+            json!({"roomConfig": {"agents": [{"agentName": "helper"}]}}),
+            "",
+            400,
+            "roomConfig names agents: agents are not there yet on this server",
+        ),
+        (
+            json!({"roomConfig": {"egress": {"room": {"roomName": "stage"}}}}),
+            "",
+            400,
+            "roomConfig asks for egress: egress is not there yet on this server",
+        ),
         (
             json!({"roomConfig": {"maxParticipants": "many"}}),
             "",
@@ -187,7 +204,9 @@ fn what_goes_to_the_node() {
     let token = claims(json!({
         "name": "Ada", "metadata": "token", "kind": "agent", "kindDetails": ["forwarded", "later"],
         "attributes": {"seat": "3", "hand": "up"},
-        "roomConfig": {"maxParticipants": 7, "emptyTimeout": 9, "later": true},
+        "roomConfig": {
+            "maxParticipants": 7, "emptyTimeout": 9.0, "later": true, "metadata": null, "agents": [], "egress": {},
+        },
         "video": {"roomCreate": true, "canUpdateOwnMetadata": true, "canPublishSources": ["microphone"]},
     }));
     let join = enter_with(
