@@ -40,7 +40,7 @@ pub(crate) async fn call(
         Err(error) => Err(error),
     };
     answer.unwrap_or_else(|error| {
-        tracing::info!(service, method, code = error.code(), reason = error.message(), "server API call refused");
+        tracing::debug!(service, method, code = error.code(), reason = error.message(), "server API call refused");
         error.into_response()
     })
 }
