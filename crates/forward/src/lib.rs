@@ -21,6 +21,8 @@ mod command;
 mod error;
 mod layer;
 mod layers;
+#[cfg(test)]
+mod promised;
 mod receive;
 mod ring;
 mod send;

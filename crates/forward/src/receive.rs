@@ -8,10 +8,10 @@
 mod demux;
 mod feedback;
 mod index;
-mod keyframe;
+pub(crate) mod keyframe;
 mod nack;
 mod reception;
-mod stream;
+pub(crate) mod stream;
 #[cfg(test)]
 mod tests;
 

@@ -13,7 +13,7 @@ mod copies;
 mod feedback;
 mod frame_number;
 mod history;
-mod layering;
+pub(crate) mod layering;
 mod packet;
 mod rewrite;
 mod routes;
@@ -22,7 +22,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 mod timeline;
-mod timers;
+pub(crate) mod timers;
 mod vp8;
 
 use std::collections::VecDeque;

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 /// Requests without an answer before we stop asking; a new wish starts over.
-const TRIES_MAX: u32 = 40;
+pub(crate) const TRIES_MAX: u32 = 40;
 
 /// The wish for a key frame of one layer.
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use super::reception::Reception;
 use crate::Encoding;
 
 /// Key frames of the smallest layer may be asked for this often …
-const KEY_FRAME_INTERVAL_LOW: Duration = Duration::from_millis(500);
+pub(crate) const KEY_FRAME_INTERVAL_LOW: Duration = Duration::from_millis(500);
 
 /// … and of higher ones, which cost more, this often (docs/operation.md#what-an-attacker-can-do-and-what-bounds-it).
-const KEY_FRAME_INTERVAL_HIGH: Duration = Duration::from_secs(1);
+pub(crate) const KEY_FRAME_INTERVAL_HIGH: Duration = Duration::from_secs(1);
 
 /// Packets of an SSRC that was left are late ones for this long; after that it may come into use again.
 const RETIRED_FOR: Duration = Duration::from_secs(3);

@@ -12,14 +12,14 @@ use crate::layers::{KeyFrame, Layers};
 use crate::{ForwardEvent, LayerIndex, LayerMask, LayerMode, LayerTarget, PacketAt};
 
 /// A key frame in the ring that is not older than this starts a subscription at once.
-const KEY_FRAME_AGE_MAX: Duration = Duration::from_secs(1);
+pub(crate) const KEY_FRAME_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// Packets that may follow it there.
 const CATCH_UP_MAX: u64 = 256;
 
 /// A key frame that did not come is asked for again after this time. The publisher's side repeats sooner; this is for
 /// requests lost between shards.
-pub(super) const ASK_AGAIN: Duration = Duration::from_secs(2);
+pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// The most of a track that a subscriber's bandwidth allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,19 +9,19 @@ use crate::LayerMode;
 use crate::layers::Layers;
 
 /// Time between sender reports …
-const REPORT_INTERVAL: Duration = Duration::from_secs(3);
+pub(crate) const REPORT_INTERVAL: Duration = Duration::from_secs(3);
 
 /// … and until the first one, or the next try where the publisher's clock is not known yet.
 const REPORT_SOON: Duration = Duration::from_millis(300);
 
 /// Length of a quality window.
-const QUALITY_WINDOW: Duration = Duration::from_secs(5);
+pub(crate) const QUALITY_WINDOW: Duration = Duration::from_secs(5);
 
 /// Time between packets of padding …
-const PADDING_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const PADDING_INTERVAL: Duration = Duration::from_millis(100);
 
 /// … and how many there are, unless media comes first.
-const PADDING_PACKETS: u8 = 50;
+pub(crate) const PADDING_PACKETS: u8 = 50;
 
 /// When things are due.
 #[derive(Debug, Default)]

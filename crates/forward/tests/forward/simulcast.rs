@@ -406,6 +406,32 @@ fn a_late_subscriber_starts_from_the_key_frame_in_the_ring() {
 }
 
 #[test]
+fn a_key_frame_with_a_hole_behind_it_starts_nobody() {
+    let mut call = Call::new();
+    call.frame(|_| true);
+    call.frames(2);
+    // A packet of each stream is lost, so that nothing in the rings is whole.
+    let at = call.node.elapsed();
+    let mut lost = Vec::new();
+    for camera in &mut call.cameras {
+        let packets = camera.encode(at, Shot { packets: 2, ..Shot::DELTA });
+        call.node.arrive(&packets[1]);
+        lost.push(packets[0].clone());
+    }
+    call.node.sleep(FRAME);
+    call.node.asked();
+    call.node.add(&subscribe(Codec::Vp8, true), 77);
+    assert!(call.node.subscribers[1].media().is_empty(), "decoding would stop at the hole");
+    assert_eq!(call.node.subscribers[1].send.counters().key_frame_requests, 1, "another one is asked for");
+    // Once it is filled the same key frame serves the next.
+    for (camera, packet) in call.cameras.iter_mut().zip(&lost) {
+        call.node.arrive(&camera.repair(packet));
+    }
+    call.node.add(&subscribe(Codec::Vp8, true), 78);
+    assert_eq!(call.node.subscribers[2].media().len(), 3 * 3 + 2);
+}
+
+#[test]
 fn a_key_frame_whose_first_packet_was_late_is_taken_whole() {
     let mut call = Call::new();
     call.frames(1);

@@ -10,6 +10,7 @@ mod h26x;
 mod header;
 mod number;
 mod packet;
+mod promised;
 mod red;
 mod replay;
 mod reports;
