@@ -536,9 +536,19 @@ impl Call {
                     TransportEvent::Failed { reason } => {
                         self.failed.get_or_insert((reason, Instant::now() + REASON_WITHIN));
                     }
-                    TransportEvent::Message { .. } => figures.received.messages += 1,
-                    TransportEvent::Disconnected | TransportEvent::ChannelOpen(_) => {}
+                    TransportEvent::Message { payload, .. } => {
+                        figures.received.messages += 1;
+                        figures.received.message_bytes += payload.len() as u64;
+                    }
+                    TransportEvent::DataUndelivered { .. } => figures.sent.undelivered += 1,
+                    TransportEvent::Disconnected
+                    | TransportEvent::ChannelOpen(_)
+                    | TransportEvent::DataProgress { .. }
+                    | TransportEvent::DataStalled => {}
                 }
+            }
+            if publisher {
+                figures.sent.data_waiting = peer.data_held();
             }
         }
     }

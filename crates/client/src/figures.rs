@@ -58,6 +58,10 @@ pub struct Sent {
     pub feedback: u64,
     /// Layers that are wanted by now, of all tracks together.
     pub layers_active: u64,
+    /// Reliable messages that could not be sent.
+    pub undelivered: u64,
+    /// Bytes of reliable messages that wait to be sent or acknowledged, by now.
+    pub data_waiting: u64,
 }
 
 /// What a client received.
@@ -85,6 +89,8 @@ pub struct Received {
     pub unknown: u64,
     /// Messages on data channels.
     pub messages: u64,
+    /// Their bytes.
+    pub message_bytes: u64,
     /// Sender reports of known tracks.
     pub reports: u64,
     /// Names of clocks that came with them.
@@ -118,6 +124,8 @@ impl Sent {
         self.refused += other.refused;
         self.feedback += other.feedback;
         self.layers_active += other.layers_active;
+        self.undelivered += other.undelivered;
+        self.data_waiting += other.data_waiting;
     }
 }
 
@@ -135,5 +143,6 @@ impl Received {
         self.frames += other.frames;
         self.unknown += other.unknown;
         self.messages += other.messages;
+        self.message_bytes += other.message_bytes;
     }
 }

@@ -125,6 +125,11 @@ impl Peer {
         self.transport.handle_command(now, TransportCommand::Send { channel, payload });
     }
 
+    /// Bytes of reliable messages that wait to be sent or acknowledged.
+    pub(crate) fn data_held(&self) -> u64 {
+        self.transport.data_held()
+    }
+
     /// Ends when there may be something to receive.
     pub(crate) async fn readable(&self) -> io::Result<()> {
         self.socket.readable().await
@@ -175,7 +180,11 @@ impl Peer {
                     match event {
                         TransportEvent::Connected { .. } => self.connected = true,
                         TransportEvent::Disconnected | TransportEvent::Failed { .. } => self.connected = false,
-                        TransportEvent::ChannelOpen(_) | TransportEvent::Message { .. } => {}
+                        TransportEvent::ChannelOpen(_)
+                        | TransportEvent::Message { .. }
+                        | TransportEvent::DataProgress { .. }
+                        | TransportEvent::DataStalled
+                        | TransportEvent::DataUndelivered { .. } => {}
                     }
                     return Some(event);
                 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`join`] | what it takes to join, and why a join is refused | yes |
 //! | [`input`] | what passes between a room and those around it | yes |
+//! | [`flow`] | who may go on sending reliable data | yes |
 //! | [`room_core`] | one room and the dialogues of its members as one machine | yes |
 //! | [`room_round`] | one round of a room's inputs, with a fence around its faults | yes |
 //! | [`lanes`] | the two ways to a room | |
@@ -16,6 +17,7 @@
 //! Each imports only those above it.
 
 mod attached;
+mod flow;
 mod input;
 mod join;
 mod journal;

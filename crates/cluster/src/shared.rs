@@ -147,6 +147,7 @@ impl Counters {
             total.requests += now.requests - before.requests;
             total.updates += now.updates - before.updates;
             total.data += now.data - before.data;
+            total.data_slowed += now.data_slowed - before.data_slowed;
         }
     }
 

@@ -53,6 +53,13 @@ impl Allowance {
         true
     }
 
+    /// Takes `cost` units out, also if there are not so many: what is missing is owed. For what cannot be undone; ask
+    /// [`Allowance::ready_at`] when the next may come. No more than two bursts are ever owed.
+    pub fn charge(&mut self, now: Instant, rate: Rate, cost: u32) {
+        let from = self.paid_off.map_or(now, |paid_off| paid_off.max(now));
+        self.paid_off = Some((from + rate.each * cost).min(now + rate.whole * 3));
+    }
+
     /// When `cost` units can be taken out, which may be now; never more than a burst's worth is waited for.
     pub fn ready_at(&self, now: Instant, rate: Rate, cost: u32) -> Instant {
         let owed = self.paid_off.map_or(Duration::ZERO, |paid_off| paid_off.saturating_duration_since(now));
@@ -127,6 +134,21 @@ mod tests {
         assert!(!allowance.take(ready - Duration::from_millis(1), RATE, 100));
         assert!(allowance.take(ready, RATE, 100));
         assert_eq!(allowance.ready_at(ready, RATE, u32::MAX), ready + Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_is_charged_is_owed() {
+        let start = Instant::now();
+        let mut allowance = Allowance::default();
+        allowance.charge(start, RATE, 4000);
+        assert_eq!(allowance.ready_at(start, RATE, 0), start);
+        allowance.charge(start, RATE, 400);
+        assert!(!allowance.take(start, RATE, 0), "over the burst already");
+        assert_eq!(allowance.ready_at(start, RATE, 0), start + Duration::from_secs(1));
+        for _ in 0..1000 {
+            allowance.charge(start, RATE, 4000);
+        }
+        assert_eq!(allowance.ready_at(start, RATE, 0), start + Duration::from_secs(20), "two bursts of ten seconds");
     }
 
     #[test]

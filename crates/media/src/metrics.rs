@@ -74,6 +74,10 @@ shard_metrics! {
     subscriptions,
     /// Gauge: ICE-TCP connections.
     tcp_connections,
+    /// Gauge: bytes of reliable data held for senders and receivers.
+    data_held,
+    /// Peers that took no reliable data for 15 seconds while there was some.
+    data_stalled,
     /// Datagrams and TCP frames taken.
     datagrams_in,
     /// Their bytes.
@@ -118,9 +122,10 @@ shard_metrics! {
     dropped_candidates,
     /// SCTP packets and channel messages that are malformed or out of place.
     dropped_sctp,
-    /// Messages on data channels of one peer above its rate.
+    /// Messages on lossy data channels of one peer above its rate; reliable ones are slowed instead.
     dropped_message_rate,
-    /// Messages for peers that read too slowly, take none of that size, or have no channel.
+    /// Lossy messages for peers that read too slowly, and messages that a peer takes none of that size of, or has no
+    /// channel for.
     dropped_messages_out,
     /// Messages on data channels that arrived, those above the rate included.
     messages_in,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use livekit_protocol as proto;
 use prost::Message as _;
 
-use crate::ledger::{DATA, DATA_BYTES};
+use crate::ledger::{DATA, DATA_BYTES, RELIABLE};
 use crate::member::{Held, Member};
 use crate::packet::{Envelope, Stamp, announces_text, field, stamped, transcribes_a_track};
 use crate::room::Room;
@@ -33,10 +33,7 @@ impl Room {
                 field::STREAM_HEADER => announces_text(&payload),
                 _ => false,
             };
-        let (identity, sid) = match member.is_hidden() {
-            true => ("", ""),
-            false => (member.identity.as_str(), member.sid.as_str()),
-        };
+        let (identity, sid) = member.signature();
         let identity = if generated { envelope.participant_identity } else { identity };
         let lossy = delivery == Delivery::Lossy;
         let Ok(stamped) = stamped(&payload, Stamp { identity, sid, lossy, generated }) else { return };
@@ -53,19 +50,56 @@ impl Room {
         if let Some(member) = self.members.get_mut(&key).filter(|_| sequenced) {
             member.last_reliable = envelope.sequence;
         }
-        if may_pass && is_new && self.may_send(now, key, to.len(), stamped.len()) {
-            self.deliver(now, to, delivery, Bytes::from(stamped));
+        if may_pass && is_new {
+            self.send_out(now, key, to, delivery, stamped);
         }
+    }
+
+    /// A message on a channel of the application's own goes to everyone else, as a reliable `user` packet.
+    pub(crate) fn on_application_data(&mut self, now: Instant, key: MemberKey, payload: Bytes) {
+        let Some(member) = self.members.get(&key).filter(|member| member.permission.can_publish_data) else { return };
+        let user = proto::UserPacket { payload: payload.into(), ..Default::default() };
+        let packet = proto::DataPacket { value: Some(proto::data_packet::Value::User(user)), ..Default::default() };
+        let (identity, sid) = member.signature();
+        let stamp = Stamp { identity, sid, lossy: false, generated: false };
+        let Ok(stamped) = stamped(&packet.encode_to_vec(), stamp) else { return };
+        let to = self.receivers(Some(key), &[], &[]);
+        self.send_out(now, key, to, Delivery::Reliable, stamped);
+    }
+
+    /// Lossy packets beyond the sender's rate are dropped; reliable ones are sent, and the sender has to wait, see
+    /// [`Room::data_ready_at`].
+    fn send_out(&mut self, now: Instant, key: MemberKey, to: Vec<MemberKey>, delivery: Delivery, packet: Vec<u8>) {
+        match delivery {
+            Delivery::Lossy if !self.may_send(now, key, to.len(), packet.len()) => return,
+            Delivery::Lossy => {}
+            Delivery::Reliable => self.charge(now, key, to.len(), packet.len()),
+        }
+        self.deliver(now, to, delivery, Bytes::from(packet));
     }
 
     /// Whether a member may send `bytes` to `receivers` others now. It counts as sent.
     pub(crate) fn may_send(&mut self, now: Instant, key: MemberKey, receivers: usize, bytes: usize) -> bool {
         let Some(member) = self.members.get(&key) else { return false };
-        let datagrams = receivers.max(1) * (1 + bytes / DATA_BYTES);
-        let cost = u32::try_from(datagrams).unwrap_or(u32::MAX).min(DATA.burst());
+        let cost = datagrams(receivers, bytes).min(DATA.burst());
         let may = self.ledger.of(now, &member.identity).data.take(now, DATA, cost);
         self.over_limit.data += u64::from(!may);
         may
+    }
+
+    /// A member sends `bytes` to `receivers` others reliably.
+    fn charge(&mut self, now: Instant, key: MemberKey, receivers: usize, bytes: usize) {
+        let Some(member) = self.members.get(&key) else { return };
+        let used = self.ledger.of(now, &member.identity);
+        used.reliable.charge(now, RELIABLE, datagrams(receivers, bytes));
+        self.over_limit.data_slowed += u64::from(used.reliable.ready_at(now, RELIABLE, 0) > now);
+    }
+
+    /// When a member has earned what it sent reliably, if not yet: what it sent last should hold it up until then.
+    pub fn data_ready_at(&mut self, now: Instant, key: MemberKey) -> Option<Instant> {
+        let member = self.members.get(&key)?;
+        let ready = self.ledger.of(now, &member.identity).reliable.ready_at(now, RELIABLE, 0);
+        Some(ready).filter(|at| *at > now)
     }
 
     /// Those a packet is for, but never its sender. No destination = everyone.
@@ -146,7 +180,17 @@ impl Room {
     }
 }
 
+/// Datagrams that a message to so many makes.
+fn datagrams(receivers: usize, bytes: usize) -> u32 {
+    u32::try_from(receivers.max(1) * (1 + bytes / DATA_BYTES)).unwrap_or(u32::MAX)
+}
+
 impl Member {
+    /// What stands on its packets: nothing where others do not see it.
+    fn signature(&self) -> (&str, &str) {
+        if self.is_hidden() { ("", "") } else { (&self.identity, &self.sid) }
+    }
+
     /// Keeps a packet; the oldest ones give way.
     fn hold(&mut self, now: Instant, payload: Bytes, bytes_max: usize) {
         self.held_bytes += payload.len();

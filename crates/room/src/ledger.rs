@@ -16,8 +16,11 @@ pub(crate) const JOINS: Rate = Rate::new(1, 20);
 pub(crate) const UPDATES: Rate = Rate::new(10, 400);
 /// Bytes of an announcement that count as one.
 pub(crate) const UPDATE_BYTES: usize = 4096;
-/// Data messages, in datagrams to be sent: 480 Mbit/s of them, and twenty seconds' worth at once.
+/// Lossy data messages, in datagrams to be sent: 480 Mbit/s of them, and twenty seconds' worth at once. What comes faster
+/// is dropped.
 pub(crate) const DATA: Rate = Rate::new(50_000, 1_000_000);
+/// Reliable ones, which their receivers slow besides. Whoever sends faster waits.
+pub(crate) const RELIABLE: Rate = Rate::new(200_000, 1_000_000);
 /// Bytes of a data message that count as one datagram.
 pub(crate) const DATA_BYTES: usize = 1200;
 
@@ -30,6 +33,14 @@ pub(crate) struct Used {
     pub(crate) joins: Allowance,
     pub(crate) updates: Allowance,
     pub(crate) data: Allowance,
+    pub(crate) reliable: Allowance,
+}
+
+impl Used {
+    /// As good as no account.
+    fn is_settled(&self, now: Instant) -> bool {
+        [self.joins, self.updates, self.data, self.reliable].iter().all(|allowance| allowance.is_full(now))
+    }
 }
 
 /// What a room dropped, put off or refused because somebody was over a limit. Totals since its beginning.
@@ -41,8 +52,10 @@ pub struct OverLimit {
     pub requests: u64,
     /// Announcements put off, to be made as one with what follows.
     pub updates: u64,
-    /// Data messages dropped.
+    /// Lossy data messages dropped.
     pub data: u64,
+    /// Reliable data messages whose sender had to wait.
+    pub data_slowed: u64,
 }
 
 /// The accounts of a room's identities, those that left included as long as they owe something.
@@ -64,8 +77,7 @@ impl Ledger {
     pub(crate) fn of(&mut self, now: Instant, identity: &str) -> &mut Used {
         if self.accounts.len() >= self.sweep_at && !self.accounts.contains_key(identity) {
             // A settled account is as good as none. Doubling keeps the walk rare, whatever the room's size.
-            self.accounts
-                .retain(|_, used| !(used.joins.is_full(now) && used.updates.is_full(now) && used.data.is_full(now)));
+            self.accounts.retain(|_, used| !used.is_settled(now));
             self.sweep_at = (2 * self.accounts.len()).max(SWEEP_MIN);
         }
         self.accounts.entry(identity.to_owned()).or_default()

@@ -124,6 +124,8 @@ pub enum Request {
         /// The encoded packet.
         payload: Bytes,
     },
+    /// A message arrived from it on a data channel of the application's own: no packet, just what the application sent.
+    ApplicationData(Bytes),
     /// A raw data-track packet arrived from it.
     DataTrackPacket(Bytes),
     /// The subscription is described to the subscriber: media may flow. The publisher hears `TrackSubscribed` once.

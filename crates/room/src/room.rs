@@ -238,6 +238,7 @@ impl Room {
             Request::DataSubscription(update) => self.on_data_subscription(from, update),
             Request::SyncState(state) => self.on_sync_state(now, from, *state),
             Request::Data { delivery, payload } => self.on_data(now, from, delivery, payload),
+            Request::ApplicationData(payload) => self.on_application_data(now, from, payload),
             Request::DataTrackPacket(packet) => self.on_data_track_packet(now, from, &packet),
             Request::Subscribed(subscription) => self.on_subscribed(from, subscription),
             Request::SubscriptionFailed(subscription, error) => {

@@ -73,27 +73,31 @@ pub enum Channel {
     Lossy,
     /// `_data_track`: unordered, `maxRetransmits` 0; raw data-track packets.
     DataTrack,
+    /// Any other label: a channel of the application's own, opened by the peer. Raw messages up, nothing down.
+    Application,
 }
 
 impl Channel {
-    /// The label on the wire.
+    /// The label on the wire; empty for [`Channel::Application`], which we never open.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Reliable => "_reliable",
             Self::Lossy => "_lossy",
             Self::DataTrack => "_data_track",
+            Self::Application => "",
         }
     }
 
-    /// The channel with this label, if it is one of ours.
-    pub fn from_label(label: &str) -> Option<Self> {
-        [Self::Reliable, Self::Lossy, Self::DataTrack].into_iter().find(|c| c.label() == label)
+    /// The channel with this label.
+    pub fn from_label(label: &str) -> Self {
+        let ours = [Self::Reliable, Self::Lossy, Self::DataTrack].into_iter().find(|channel| channel.label() == label);
+        ours.unwrap_or(Self::Application)
     }
 
-    /// How the channel delivers.
+    /// How the channel delivers. What comes on a channel of an application's own is passed on as complete as it came.
     pub const fn reliability(self) -> Reliability {
         match self {
-            Self::Reliable => Reliability::Reliable,
+            Self::Reliable | Self::Application => Reliability::Reliable,
             Self::Lossy | Self::DataTrack => Reliability::Lossy,
         }
     }
@@ -136,7 +140,11 @@ pub enum TransportCommand {
     AddRemoteCandidate(String),
     /// Our new credentials for an ICE restart. Packets for the old ones stay valid until the new pair is nominated.
     RestartIce(IceCredentials),
-    /// Queue a message on a data channel. Dropped and counted when the channel's queue is over its bound.
+    /// Reliable messages of this weight ([`crate::data_weight`]), since the transport was opened, were passed on and no
+    /// longer count against the peer's window. Read where [`crate::Transport::govern_data`] was called.
+    DataTaken(u64),
+    /// Queue a message on a data channel. On a lossy one it is dropped and counted when the queue is over its bound; on
+    /// the reliable one it waits as long as the peer takes, see [`TransportEvent::DataProgress`].
     Send {
         /// Channel to send on.
         channel: Channel,
@@ -170,5 +178,19 @@ pub enum TransportEvent {
         channel: Channel,
         /// The message.
         payload: Bytes,
+    },
+    /// The peer comes on with the reliable messages that were sent to it. Said every 64 KiB.
+    DataProgress {
+        /// Weight ([`crate::data_weight`]) of all messages, since the transport was opened, that no longer wait.
+        sent: u64,
+        /// Weight of what may wait for this peer before those who send to it should be slowed.
+        backlog_max: u32,
+    },
+    /// The peer has acknowledged nothing for 15 seconds, with reliable messages under way to it.
+    DataStalled,
+    /// A reliable message cannot be delivered: the peer takes none of this size, or has closed its channel.
+    DataUndelivered {
+        /// Size of the message.
+        bytes: usize,
     },
 }

@@ -48,12 +48,12 @@ counters! {
     messages_received: u64,
     /// Data-channel messages handed to SCTP.
     messages_sent: u64,
-    /// Messages for `_reliable` dropped: queue over its bound, larger than the peer accepts, or no channel.
+    /// Messages for `_reliable` that could not be delivered: larger than the peer accepts, or no channel.
     messages_dropped_reliable: u64,
-    /// Messages for the lossy channels dropped, for the same reasons.
+    /// Messages for the lossy channels dropped, for the same reasons or because their queue was full.
     messages_dropped_lossy: u64,
-    /// Data channels the peer opened with a label that is not ours.
-    channels_ignored: u64,
+    /// Data channels the peer opened with a label of its own.
+    channels_foreign: u64,
     /// SCTP packets or DCEP messages that were malformed or out of place.
     data_rejected: u64,
 }

@@ -34,6 +34,7 @@ pub use command::{
     TransportEvent, TransportId,
 };
 pub use counters::Counters;
+pub use data::{DATA_BACKLOG, DATA_WINDOW, data_weight};
 pub use demux::{DatagramKind, classify, stun_username};
 pub use error::TransportError;
 pub use path::{Contents, Datagram, LocalAddresses, Output, Path, Proto, TcpConnection, Transmit};

@@ -14,7 +14,7 @@ use crate::command::{
     Channel, DtlsRole, OpenTransport, Reliability, RemoteParameters, TransportCommand, TransportEvent,
 };
 use crate::counters::Counters;
-use crate::data::{DataAssociation, DataConfig, DataEvent};
+use crate::data::{DATA_BACKLOG, DATA_WINDOW, DataAssociation, DataConfig, DataEvent, Dropped};
 use crate::demux::{DatagramKind, classify};
 use crate::dtls::{DtlsAssociation, DtlsFailure, DtlsOutput};
 use crate::ice::{CandidateText, Heard, IceAgent, read_candidate};
@@ -39,6 +39,14 @@ struct Remote {
     message_max: u32,
 }
 
+/// What the owner said of reliable messages.
+#[derive(Clone, Copy)]
+struct DataRule {
+    governed: bool,
+    window: u32,
+    backlog_max: u32,
+}
+
 /// One peer's secure transport.
 pub struct Transport {
     config: Arc<TransportConfig>,
@@ -52,6 +60,7 @@ pub struct Transport {
     srtp: Option<Box<SrtpSession>>,
     data: Option<Box<DataAssociation>>,
     open_channels: Vec<Channel>,
+    data_rule: DataRule,
     /// The last thing said was that the peer is connected.
     connected: bool,
     /// The last thing said was that the peer is given up.
@@ -87,6 +96,7 @@ impl Transport {
             srtp: None,
             data: None,
             open_channels: open.open_channels,
+            data_rule: DataRule { governed: false, window: DATA_WINDOW, backlog_max: DATA_BACKLOG },
             connected: false,
             failed: false,
             over: false,
@@ -114,10 +124,35 @@ impl Transport {
                 self.ice.restart(now, &local);
                 self.liveness.expect(now);
             }
-            TransportCommand::Send { channel, payload } => self.send(channel, &payload),
+            TransportCommand::Send { channel, payload } => self.send(now, channel, &payload),
+            TransportCommand::DataTaken(total) => {
+                if let Some(data) = &mut self.data {
+                    data.take(total);
+                }
+            }
             TransportCommand::Close => self.close(now),
         }
         self.progress(now);
+    }
+
+    /// The owner will say with [`TransportCommand::DataTaken`] which reliable messages were passed on; until then they
+    /// hold the peer's window. Without this call a peer may send as fast as it can. Call it on a new transport.
+    pub fn govern_data(&mut self) {
+        self.data_rule.governed = true;
+    }
+
+    /// How much of the peer's reliable messages may be on its way at once (at most [`crate::DATA_WINDOW`]), and what
+    /// [`TransportEvent::DataProgress`] says may wait for it.
+    pub fn limit_data(&mut self, window: u32, backlog_max: u32) {
+        (self.data_rule.window, self.data_rule.backlog_max) = (window, backlog_max);
+        if let Some(data) = &mut self.data {
+            data.set_window(window);
+        }
+    }
+
+    /// What reliable messages keep in memory, both ways, bytes.
+    pub fn data_held(&self) -> u64 {
+        self.data.as_ref().map_or(0, |data| data.held())
     }
 
     /// The peer is an ICE-lite agent (`a=ice-lite`): a full agent of ours controls, whoever made the offer
@@ -310,14 +345,19 @@ impl Transport {
         }
     }
 
-    fn send(&mut self, channel: Channel, payload: &Bytes) {
-        let sent = self.data.as_mut().is_some_and(|data| data.send(channel, payload).is_ok());
-        let counter = match (sent, channel.reliability()) {
-            (true, _) => &mut self.counters.messages_sent,
-            (false, Reliability::Reliable) => &mut self.counters.messages_dropped_reliable,
-            (false, Reliability::Lossy) => &mut self.counters.messages_dropped_lossy,
-        };
-        *counter += 1;
+    fn send(&mut self, now: Instant, channel: Channel, payload: &Bytes) {
+        let sent = self.data.as_mut().map_or(Err(Dropped::NotOpen), |data| data.send(now, channel, payload));
+        match (sent, channel.reliability()) {
+            (Ok(()), _) => self.counters.messages_sent += 1,
+            (Err(Dropped::Overrun), _) => self.end("more reliable data waits than a peer may leave waiting"),
+            (Err(_), Reliability::Reliable) => self.undelivered(payload.len()),
+            (Err(_), Reliability::Lossy) => self.counters.messages_dropped_lossy += 1,
+        }
+    }
+
+    fn undelivered(&mut self, bytes: usize) {
+        self.counters.messages_dropped_reliable += 1;
+        self.tell(TransportEvent::DataUndelivered { bytes });
     }
 
     fn close(&mut self, now: Instant) {
@@ -396,7 +436,7 @@ impl Transport {
     fn read_dtls(&mut self, now: Instant, datagram: &[u8]) {
         let (Some(dtls), Some(remote)) = (&mut self.dtls, &self.remote) else { return };
         let (srtp, data, counters) = (&mut self.srtp, &mut self.data, &mut self.counters);
-        let (config, open_channels) = (&self.config.data, &self.open_channels);
+        let (config, open_channels, rule) = (&self.config.data, &self.open_channels, self.data_rule);
         let mut keys_usable = true;
         let outcome = dtls.handle_datagram(now, datagram, &mut |output| match output {
             DtlsOutput::Keys(profile, material) => {
@@ -405,7 +445,7 @@ impl Transport {
             }
             DtlsOutput::Data(packet) if remote.data_channels => {
                 // The peer's first packet may come in the same breath as the end of the handshake.
-                data.get_or_insert_with(|| begin_data(config, remote, open_channels)).handle_packet(now, packet);
+                data.get_or_insert_with(|| begin_data(config, remote, open_channels, rule)).handle_packet(now, packet);
             }
             DtlsOutput::Data(_) => counters.data_rejected += 1,
         });
@@ -436,8 +476,9 @@ impl Transport {
             return Ok(());
         }
         let (config, open_channels, outputs) = (&self.config.data, &self.open_channels, &mut self.outputs);
+        let rule = self.data_rule;
         let mut outcome = Ok(());
-        let data = self.data.get_or_insert_with(|| begin_data(config, remote, open_channels));
+        let data = self.data.get_or_insert_with(|| begin_data(config, remote, open_channels, rule));
         data.drain_packets(now, |packet| match dtls.seal(packet) {
             Ok(datagram) => outputs.push_back(transmit(path, datagram)),
             Err(failure) => outcome = Err(failure),
@@ -448,12 +489,20 @@ impl Transport {
     fn relay_data_events(&mut self) {
         while let Some(event) = self.data.as_mut().and_then(|data| data.poll_event()) {
             match event {
-                DataEvent::Open(channel) => self.tell(TransportEvent::ChannelOpen(channel)),
+                DataEvent::Open(channel) => {
+                    self.counters.channels_foreign += u64::from(channel == Channel::Application);
+                    self.tell(TransportEvent::ChannelOpen(channel));
+                }
                 DataEvent::Message(channel, payload) => {
                     self.counters.messages_received += 1;
                     self.tell(TransportEvent::Message { channel, payload });
                 }
-                DataEvent::Ignored => self.counters.channels_ignored += 1,
+                DataEvent::Progress(sent) => {
+                    let backlog_max = self.data_rule.backlog_max;
+                    self.tell(TransportEvent::DataProgress { sent, backlog_max });
+                }
+                DataEvent::Stalled => self.tell(TransportEvent::DataStalled),
+                DataEvent::Unsent(bytes) => self.undelivered(bytes),
                 DataEvent::Rejected => self.counters.data_rejected += 1,
                 DataEvent::Lost => return self.end("SCTP association lost"),
             }
@@ -530,8 +579,13 @@ impl Transport {
     }
 }
 
-fn begin_data(config: &DataConfig, remote: &Remote, open_channels: &[Channel]) -> Box<DataAssociation> {
-    Box::new(DataAssociation::new(config, remote.role, open_channels, remote.message_max))
+fn begin_data(config: &DataConfig, remote: &Remote, open_channels: &[Channel], rule: DataRule) -> Box<DataAssociation> {
+    let mut data = Box::new(DataAssociation::new(config, remote.role, open_channels, remote.message_max));
+    if rule.governed {
+        data.govern();
+    }
+    data.set_window(rule.window);
+    data
 }
 
 fn transmit(path: Path, datagram: Vec<u8>) -> Output {

@@ -140,17 +140,18 @@ fn exchanges_messages_through_loss() {
 }
 
 #[test]
-fn foreign_channels_are_granted_counted_and_ignored() {
+fn channels_of_an_applications_own_are_granted_counted_and_read() {
     let setup = Setup { labels: &["_reliable", "_lossy", "_data_track", "chat"], ..Setup::default() };
     let (mut network, mut client, mut server) = pair(setup);
     let up = network.run(&mut client, &mut server, Duration::from_secs(5), |client, _| client.open().len() == 4);
     assert!(up);
-    client.write("chat", true, b"for nobody");
+    client.write("chat", true, b"for everyone");
     client.write("_reliable", true, b"for us");
     network.pass(&mut client, &mut server, Duration::from_secs(1));
     assert_eq!(server.messages(Channel::Reliable), [b"for us".as_slice()]);
-    assert_eq!(server.transport.counters().channels_ignored, 1);
-    assert_eq!(server.transport.counters().messages_received, 1);
+    assert_eq!(server.messages(Channel::Application), [b"for everyone".as_slice()]);
+    assert_eq!(server.transport.counters().channels_foreign, 1);
+    assert_eq!(server.transport.counters().messages_received, 2);
 }
 
 #[test]

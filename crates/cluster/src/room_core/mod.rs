@@ -34,6 +34,7 @@ use tutti_room::{AdminRequest, Chronicle, MemberKey, Room, RoomEventKind, Subscr
 use tutti_signal::{Facts, Frame, Session};
 use tutti_transport::TransportCommand;
 
+use crate::flow::Flow;
 use crate::input::{Answer, Note, Outgoing, Question, RoomInput, RoomOutput, Seat, SocketNumber};
 
 /// What a room starts from.
@@ -69,6 +70,7 @@ pub struct RoomCore {
     touched: BTreeSet<MemberKey>,
     /// Identities that asked for TCP in this room, for their next join.
     tcp_only: BTreeSet<String>,
+    flow: Flow,
     chronicle: Chronicle,
     over: bool,
     outputs: VecDeque<RoomOutput>,
@@ -90,6 +92,7 @@ impl RoomCore {
             deadlines: BTreeSet::new(),
             touched: BTreeSet::new(),
             tcp_only: BTreeSet::new(),
+            flow: Flow::default(),
             chronicle,
             over: false,
             outputs: VecDeque::from([RoomOutput::Event(started)]),
@@ -119,7 +122,7 @@ impl RoomCore {
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest, [`flush`](Self::flush) included.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let members = self.deadlines.first().map(|(at, _)| *at);
-        [self.room.poll_timeout(), members].into_iter().flatten().min()
+        [self.room.poll_timeout(), members, self.flow.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Does what is due. Harmless when nothing is.
@@ -138,6 +141,8 @@ impl RoomCore {
             self.room.handle_timeout(now);
         }
         self.settle(now);
+        self.flow.handle_timeout(now);
+        self.tell_senders();
     }
 
     /// Handles one input. `unix_ms` is the time in milliseconds since the Unix epoch; `seat` is asked for what a new
@@ -178,6 +183,7 @@ impl RoomCore {
             }
         }
         self.settle(now);
+        self.tell_senders();
     }
 
     /// Ends a round of inputs.
@@ -273,8 +279,11 @@ impl RoomCore {
         self.members.get_mut(&member).filter(|held| held.socket == Some(socket))
     }
 
-    fn remove(&mut self, key: MemberKey) {
+    fn remove(&mut self, now: Instant, key: MemberKey) {
         let Some(member) = self.members.remove(&key) else { return };
+        for id in tutti_signal::transports_of(self.key, key) {
+            self.flow.forget(now, id);
+        }
         if let Some(deadline) = member.deadline {
             self.deadlines.remove(&(deadline, key));
         }

@@ -4,22 +4,54 @@ use std::time::Instant;
 
 use livekit_protocol as proto;
 use tutti_forward::{ForwardEvent, LegQuality};
-use tutti_media::MediaEvent;
+use tutti_media::{MediaCommand, MediaEvent};
 use tutti_room::{Leg, Request, SubscriptionNumber, TrackNumber};
+use tutti_transport::{Reliability, TransportCommand, TransportEvent, TransportId, data_weight};
 
 use super::RoomCore;
+use crate::input::RoomOutput;
 
 impl RoomCore {
     pub(super) fn media(&mut self, now: Instant, event: MediaEvent) {
         match event {
-            MediaEvent::Transport { id, event } => {
-                let key = tutti_signal::member_of(id);
-                if let Some(member) = self.members.get_mut(&key) {
-                    member.session.handle_transport(now, id, event);
-                    self.touched.insert(key);
-                }
-            }
+            MediaEvent::Transport { id, event } => self.transport(now, id, event),
             MediaEvent::Forward(event) => self.forwarded(now, event),
+        }
+    }
+
+    fn transport(&mut self, now: Instant, id: TransportId, event: TransportEvent) {
+        let key = tutti_signal::member_of(id);
+        let Some(member) = self.members.get_mut(&key) else { return };
+        let mut holds_window = false;
+        match &event {
+            TransportEvent::Message { channel, payload } if channel.reliability() == Reliability::Reliable => {
+                self.flow.arrives(data_weight(payload.len()));
+                holds_window = true;
+            }
+            TransportEvent::DataProgress { sent, backlog_max } => {
+                return self.flow.progress(now, id, *sent, *backlog_max);
+            }
+            _ => {}
+        }
+        member.session.handle_transport(now, id, event);
+        self.touched.insert(key);
+        if holds_window {
+            self.settle(now);
+            let not_before = self.room.data_ready_at(now, key);
+            self.flow.arrived(now, id, not_before);
+            if !self.members.contains_key(&key) {
+                self.flow.forget(now, id);
+            }
+        }
+    }
+
+    /// Tells transports how much of what they sent was passed on.
+    pub(super) fn tell_senders(&mut self) {
+        while let Some((id, total)) = self.flow.poll_taken() {
+            if let Some(member) = self.members.get(&tutti_signal::member_of(id)) {
+                let command = TransportCommand::DataTaken(total);
+                self.outputs.push_back(RoomOutput::Media(MediaCommand::Transport { shard: member.shard, id, command }));
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use livekit_protocol as proto;
 use tutti_media::MediaCommand;
 use tutti_room::{MemberKey, Notice, Output as Said, Request};
 use tutti_signal::{Frame, Output as Spoken};
+use tutti_transport::{Channel, TransportCommand, data_weight};
 
 use super::RoomCore;
 use crate::input::{Note, Outgoing, RoomOutput};
@@ -111,6 +112,9 @@ impl RoomCore {
                     self.room.handle(now, key, request);
                 }
                 Spoken::Transport(id, command) => {
+                    if let TransportCommand::Send { channel: Channel::Reliable, payload } = &command {
+                        self.flow.handed(id, data_weight(payload.len()));
+                    }
                     let command = MediaCommand::Transport { shard: member.shard, id, command };
                     self.outputs.push_back(RoomOutput::Media(command));
                 }
@@ -127,7 +131,7 @@ impl RoomCore {
                     let identity = self.room.identity_of(key).unwrap_or_default().to_owned();
                     self.outputs.push_back(RoomOutput::Note(Note::Refused { identity, what, why }));
                 }
-                Spoken::Ended => self.remove(key),
+                Spoken::Ended => self.remove(now, key),
             }
         }
     }

@@ -11,7 +11,8 @@ use tutti_cluster::NodeCounts;
 use tutti_media::{MediaMetrics, ShardMetrics};
 
 /// Those of a shard's numbers that go up and down; the others only go up.
-const SHARD_GAUGES: [&str; 6] = ["transports", "half_open", "tracks", "replicas", "subscriptions", "tcp_connections"];
+const SHARD_GAUGES: [&str; 7] =
+    ["transports", "half_open", "tracks", "replicas", "subscriptions", "tcp_connections", "data_held"];
 
 /// What the node, its shards and its doors count, as it is at one scrape.
 #[derive(Debug)]
@@ -48,8 +49,10 @@ impl Collector for Readings {
         counter(&mut encoder, "limit_requests", help, over.requests)?;
         let help = "Changes of participants that were told later, together with what followed";
         counter(&mut encoder, "limit_updates", help, over.updates)?;
-        let help = "Data messages dropped because their sender has everybody get too many";
+        let help = "Lossy data messages dropped because their sender has everybody get too many";
         counter(&mut encoder, "limit_data", help, over.data)?;
+        let help = "Reliable data messages whose sender had to wait because it has everybody get too many";
+        counter(&mut encoder, "limit_data_slowed", help, over.data_slowed)?;
 
         let tcp = &self.media.tcp;
         let help = "Connections for media over TCP handed to a shard";

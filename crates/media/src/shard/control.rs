@@ -11,7 +11,8 @@ use tutti_forward::{
 use tutti_id::ShardNumber;
 use tutti_rtp::Ssrc;
 use tutti_transport::{
-    OpenTransport, Output, Proto, TcpConnection, Transmit, Transport, TransportCommand, TransportEvent, TransportId,
+    OpenTransport, Output, Proto, Reliability, TcpConnection, Transmit, Transport, TransportCommand, TransportEvent,
+    TransportId,
 };
 
 use super::command::ShardCommand;
@@ -77,7 +78,8 @@ impl ShardCore {
             return;
         }
         self.half_open += 1;
-        let transport = Transport::new(open, &self.config.local, &self.config.transport, self.random.random(), now);
+        let mut transport = Transport::new(open, &self.config.local, &self.config.transport, self.random.random(), now);
+        transport.govern_data();
         let index = PeerIndex::at(self.peers.insert(Box::new(Peer::new(id, transport))));
         self.peers_by_id.insert(id, index);
         self.blame = Some(index);
@@ -354,6 +356,7 @@ impl ShardCore {
         self.peers_by_id.remove(&peer.id);
         self.half_open -= usize::from(!peer.secure);
         self.gone += peer.transport.counters();
+        self.data_memory.change(peer.data_held, 0);
         self.outbox.discard_peer(index, peer.pending);
         for proto in peer.connections() {
             if let Proto::Tcp(connection) = proto
@@ -395,15 +398,24 @@ impl ShardCore {
                     }
                     self.outbox.control.push_back(transmit);
                 }
-                Output::Event(TransportEvent::Message { .. }) if !peer.spent.messages.take(now, MESSAGES, 1) => {
+                Output::Event(TransportEvent::Message { channel, .. })
+                    if channel.reliability() == Reliability::Lossy && !peer.spent.messages.take(now, MESSAGES, 1) =>
+                {
                     self.metrics.dropped_message_rate += 1;
                 }
                 Output::Event(event) => {
+                    self.metrics.data_stalled += u64::from(matches!(event, TransportEvent::DataStalled));
                     connected |= matches!(event, TransportEvent::Connected { .. });
                     self.metrics.transports_failed += u64::from(matches!(event, TransportEvent::Failed { .. }));
                     self.events.push_back(MediaEvent::Transport { id: peer.id, event });
                 }
             }
+        }
+        let held = peer.transport.data_held();
+        if held != peer.data_held || self.data_memory.is_short() {
+            self.data_memory.change(std::mem::replace(&mut peer.data_held, held), held);
+            let (window, backlog_max) = self.data_memory.limits();
+            peer.transport.limit_data(window, backlog_max);
         }
         let revision = Some(peer.transport.path_revision());
         if revision != peer.path_revision {

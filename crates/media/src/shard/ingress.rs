@@ -8,7 +8,7 @@ use tutti_transport::{Datagram, DatagramKind, Path, classify, stun_username};
 
 use super::control::close_given_up;
 use super::ids::{PeerIndex, TrackIndex};
-use super::limits::{DATAGRAMS, LOOKUPS};
+use super::limits::{DATA_DATAGRAMS, DATAGRAMS, LOOKUPS};
 use super::peer::Incoming;
 use super::track::Origin;
 use super::{ShardCore, TIMER_STEP, TimerKey, arm};
@@ -40,7 +40,11 @@ impl ShardCore {
         };
         self.blame = Some(index);
         let Some(peer) = self.peers.get_mut(index.slot()) else { return false };
-        if !peer.spent.datagrams.take(now, DATAGRAMS, 1) {
+        let within_rate = match kind {
+            DatagramKind::Dtls => peer.spent.data_datagrams.take(now, DATA_DATAGRAMS, 1),
+            _ => peer.spent.datagrams.take(now, DATAGRAMS, 1),
+        };
+        if !within_rate {
             self.metrics.dropped_peer_rate += 1;
             // It is somebody's: a connection is not closed for it.
             return named.is_none();

@@ -23,6 +23,7 @@ mod following;
 mod ids;
 mod ingress;
 mod limits;
+mod memory;
 mod observer;
 mod outbox;
 mod peer;
@@ -57,6 +58,7 @@ use crate::metrics::ShardMetrics;
 use crate::wheel::{Timer, Wheel};
 use demux::Demux;
 use ids::{PeerIndex, SubscriptionIndex, TrackIndex};
+use memory::DataMemory;
 use outbox::Outbox;
 use peer::Peer;
 use relay::Wish;
@@ -108,6 +110,7 @@ pub struct ShardCore {
     peers_by_id: HashMap<TransportId, PeerIndex>,
     /// Peers whose handshake is not done.
     half_open: usize,
+    data_memory: DataMemory,
     /// What the transports of peers that are gone counted.
     gone: tutti_transport::Counters,
     tracks: Slab<Track>,
@@ -155,6 +158,7 @@ impl ShardCore {
             peers: Slab::new(),
             peers_by_id: HashMap::new(),
             half_open: 0,
+            data_memory: DataMemory::default(),
             gone: tutti_transport::Counters::default(),
             tracks: Slab::new(),
             tracks_by_key: HashMap::new(),
@@ -267,6 +271,7 @@ impl ShardCore {
         ShardMetrics {
             transports: self.peers.len() as u64,
             half_open: self.half_open as u64,
+            data_held: self.data_memory.held(),
             dropped_unauthentic_checks: counted.stun_rejected,
             dropped_early_dtls: counted.dtls_rejected,
             dropped_replayed: counted.srtp_replayed + counted.srtcp_replayed,

@@ -201,3 +201,44 @@ fn reliable_packets_wait_a_moment_for_those_who_join() {
     stage.handle(cai, Request::Active);
     assert_eq!(delivered(&mut stage).len(), 3, "at most 100 KiB");
 }
+
+#[test]
+#[expect(deprecated, reason = "older clients use these fields")]
+fn what_comes_on_a_channel_of_an_applications_own_goes_to_everyone_else() {
+    let mut stage = Stage::new();
+    let [ada, bea, cai] = ["ada", "bea", "cai"].map(|identity| stage.enter(identity));
+    stage.handle(ada, Request::ApplicationData(Bytes::from_static(b"raw")));
+    let got = delivered(&mut stage);
+    let [(to, Delivery::Reliable, packet)] = got.as_slice() else { panic!("{got:?}") };
+    assert_eq!(to, &[bea, cai]);
+    let Some(Value::User(user)) = &packet.value else { panic!("{packet:?}") };
+    assert_eq!((packet.participant_identity.as_str(), user.payload.as_slice()), ("ada", b"raw".as_slice()));
+    assert_eq!(user.participant_sid, stage.sid(ada));
+    let mute = stage.enter_as("mute", |joiner| joiner.permission.can_publish_data = false);
+    stage.handle(mute, Request::ApplicationData(Bytes::from_static(b"raw")));
+    assert!(delivered(&mut stage).is_empty());
+}
+
+#[test]
+fn who_sends_too_much_reliably_waits_and_nothing_is_dropped() {
+    let mut stage = Stage::new();
+    let [ada, ..] = ["ada", "bea", "cai"].map(|identity| stage.enter(identity));
+    // Each is more than 100 datagrams to both.
+    let large = text(&"x".repeat(60_000));
+    let ready = |stage: &mut Stage| {
+        let now = stage.now;
+        stage.room.data_ready_at(now, ada).map(|at| at - now)
+    };
+    for number in 0..11_000 {
+        send(&mut stage, ada, Delivery::Reliable, &large);
+        if number == 9_000 {
+            assert_eq!(ready(&mut stage), None, "less than a million datagrams");
+        }
+    }
+    assert_eq!(delivered(&mut stage).len(), 11_000);
+    let wait = ready(&mut stage).expect("more than a million datagrams");
+    // 11,000 messages of 51 datagrams to two, less the million, at 200,000 a second.
+    assert_eq!(wait.as_millis(), (11_000 * 102 - 1_000_000) * 1000 / 200_000);
+    let over = stage.room.over_limit();
+    assert_eq!((over.data, over.data_slowed > 1_000), (0, true));
+}

@@ -1,6 +1,6 @@
 //! Data packets: up to the room, and down on the primary connection once its channels are open.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ const PENDING_BYTES_MAX: usize = 100 * 1024;
 /// What waits for the channels of the primary connection.
 #[derive(Debug, Default)]
 pub(super) struct PendingData {
-    open: [bool; 3],
+    open: BTreeSet<Channel>,
     waiting: VecDeque<(Instant, Bytes)>,
     waiting_bytes: usize,
     /// Packets that were given up: too old, too many, or lossy before the channels opened.
@@ -26,7 +26,7 @@ pub(super) struct PendingData {
 
 impl PendingData {
     fn is_open(&self, channel: Channel) -> bool {
-        self.open[channel as usize]
+        self.open.contains(&channel)
     }
 
     fn expire(&mut self, now: Instant) {
@@ -79,7 +79,7 @@ impl Session {
         if id != self.primary() {
             return;
         }
-        self.data.open[channel as usize] = true;
+        self.data.open.insert(channel);
         if self.data.is_open(Channel::Reliable) && self.data.is_open(Channel::Lossy) {
             self.data.expire(now);
             self.data.waiting_bytes = 0;
@@ -94,8 +94,21 @@ impl Session {
             Channel::Reliable => Request::Data { delivery: Delivery::Reliable, payload },
             Channel::Lossy => Request::Data { delivery: Delivery::Lossy, payload },
             Channel::DataTrack => Request::DataTrackPacket(payload),
+            Channel::Application => Request::ApplicationData(payload),
         };
         self.outputs.push_back(Output::Room(request));
+    }
+
+    /// The client takes nothing any more. It cannot have what it missed, so it shall join anew.
+    pub(super) fn data_stalled(&mut self) {
+        let why = "nothing was acknowledged for 15 s; the client is told to join anew".to_owned();
+        self.outputs.push_back(Output::Refused { what: "reliable data", why });
+        self.give_up_on_state();
+    }
+
+    pub(super) fn data_undelivered(&mut self, bytes: usize) {
+        let why = format!("the client takes none of {bytes} bytes, or has closed its channel");
+        self.outputs.push_back(Output::Refused { what: "reliable message", why });
     }
 
     fn send_on(&mut self, channel: Channel, payload: Bytes) {

@@ -310,6 +310,10 @@ impl Session {
             }
             TransportEvent::ChannelOpen(channel) => self.channel_open(now, id, channel),
             TransportEvent::Message { channel, payload } => self.data_arrived(channel, payload),
+            TransportEvent::DataStalled => self.data_stalled(),
+            TransportEvent::DataUndelivered { bytes } => self.data_undelivered(bytes),
+            // Who may send how fast is the room's owner's matter.
+            TransportEvent::DataProgress { .. } => {}
         }
     }
 

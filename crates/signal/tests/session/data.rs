@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use livekit_protocol as proto;
+use proto::signal_response::Message;
 use tutti_id::RoomKey;
-use tutti_room::{Delivery, MemberKey};
+use tutti_room::{Delivery, MemberKey, Request};
 use tutti_signal::{Mode, Output, Start};
 use tutti_transport::{Channel, TransportCommand, TransportEvent, TransportId};
 
-use crate::stage::{drain, joined, start};
+use crate::stage::{drain, joined, said, start};
 
 #[test]
 fn reliable_packets_wait_for_the_channels_lossy_ones_do_not() {
@@ -64,4 +66,37 @@ fn data_goes_down_on_the_primary_connection_alone() {
         let expected = [Channel::Reliable, Channel::Lossy, Channel::DataTrack].map(|channel| (primary, channel));
         assert_eq!(sent, expected, "{mode:?} {can_subscribe}");
     }
+}
+
+#[test]
+fn a_client_that_takes_nothing_any_more_is_told_to_join_anew() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    let [_, subscriber] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
+    session.handle_transport(now, subscriber, TransportEvent::Connected { tcp: false });
+    drain(&mut session);
+    session.handle_transport(now, subscriber, TransportEvent::DataUndelivered { bytes: 70_000 });
+    let outputs = drain(&mut session);
+    assert!(matches!(outputs.as_slice(), [Output::Refused { what: "reliable message", .. }]), "{outputs:?}");
+    session.handle_transport(now, subscriber, TransportEvent::DataStalled);
+    let outputs = drain(&mut session);
+    let said = said(&outputs);
+    let [Message::Leave(leave)] = said.as_slice() else { panic!("{said:?}") };
+    assert_eq!(leave.action(), proto::leave_request::Action::Reconnect);
+    assert_eq!(leave.reason(), proto::DisconnectReason::StateMismatch);
+    assert!(outputs.iter().any(|output| matches!(output, Output::Refused { what: "reliable data", .. })));
+    assert!(matches!(outputs.last(), Some(Output::Ended)));
+}
+
+#[test]
+fn what_comes_on_a_channel_of_an_applications_own_is_passed_up() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Single), now);
+    let [publisher, _] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
+    session.handle_transport(now, publisher, TransportEvent::ChannelOpen(Channel::Application));
+    let message = TransportEvent::Message { channel: Channel::Application, payload: Bytes::from_static(b"raw") };
+    session.handle_transport(now, publisher, message);
+    let outputs = drain(&mut session);
+    let [Output::Room(Request::ApplicationData(payload))] = outputs.as_slice() else { panic!("{outputs:?}") };
+    assert_eq!(payload, &b"raw"[..]);
 }

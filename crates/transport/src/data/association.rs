@@ -10,11 +10,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use sctp_proto::{
     Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, Event, Payload,
-    PayloadProtocolIdentifier as Ppid, ReliabilityType, StreamEvent,
+    PayloadProtocolIdentifier as Ppid, ReliabilityType, Stream, StreamEvent,
 };
 
 use super::DataConfig;
 use super::dcep::{Message, Open};
+use super::packet::{carries_data, filtered, is_init};
+use super::queue::SendQueue;
+use super::window::{ReceiveWindow, data_weight};
 use crate::command::{Channel, DtlsRole, Reliability};
 
 /// The crate wants an address to name the peer by; DTLS has only one.
@@ -23,11 +26,7 @@ const PEER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 
 /// Streams a peer may have open at once; the SDKs use three.
 pub(crate) const STREAMS_MAX: usize = 64;
 
-/// Bytes queued or unacknowledged on `_reliable` before messages are dropped: seconds of a busy room's data, after
-/// which a peer is not slow but gone.
-pub(super) const RELIABLE_QUEUE_MAX: usize = 4 << 20;
-
-/// The same for lossy channels, where old data is worth nothing: two messages of the largest size.
+/// Bytes queued or unacknowledged on a lossy channel, where old data is worth nothing: two messages of the largest size.
 pub(super) const LOSSY_QUEUE_MAX: usize = 128 << 10;
 
 /// What the association tells its owner.
@@ -37,8 +36,12 @@ pub(crate) enum DataEvent {
     Open(Channel),
     /// A whole message arrived.
     Message(Channel, Bytes),
-    /// A channel with a foreign label was opened and will be ignored.
-    Ignored,
+    /// Reliable messages of this weight, since the beginning, are under way to the peer or with it.
+    Progress(u64),
+    /// The peer has acknowledged nothing for too long.
+    Stalled,
+    /// A message of this size was queued and could not be sent after all.
+    Unsent(usize),
     /// Something malformed or out of place arrived.
     Rejected,
     /// The association is over.
@@ -52,8 +55,10 @@ pub(crate) enum Dropped {
     NotOpen,
     /// The peer accepts no message of this size.
     TooLarge,
-    /// The queue is over its bound.
+    /// The queue of a lossy channel is over its bound.
     QueueFull,
+    /// The queue of the reliable channel is: everything after would be a hole.
+    Overrun,
 }
 
 /// What is on a stream.
@@ -65,12 +70,10 @@ enum Use {
     Asked(Channel),
     /// Open; `by_peer` tells who opened it.
     Open { channel: Channel, by_peer: bool },
-    /// Someone else's label.
-    Foreign,
 }
 
 #[derive(Debug)]
-struct Stream {
+struct UsedStream {
     id: u16,
     usage: Use,
 }
@@ -84,8 +87,12 @@ pub(crate) struct DataAssociation {
     /// Our next stream id: even for the DTLS client, odd for the server (RFC 8832, section 6).
     next_id: u16,
     to_open: Vec<Channel>,
-    streams: Vec<Stream>,
+    streams: Vec<UsedStream>,
     send_message_max: u32,
+    window: ReceiveWindow,
+    queue: SendQueue,
+    /// The owner knows that the peer stalled.
+    stalled: bool,
     events: VecDeque<DataEvent>,
 }
 
@@ -115,6 +122,9 @@ impl DataAssociation {
             to_open: channels.to_vec(),
             streams: Vec::new(),
             send_message_max,
+            window: ReceiveWindow::new(),
+            queue: SendQueue::default(),
+            stalled: false,
             events: lost.then_some(DataEvent::Lost).into_iter().collect(),
         }
     }
@@ -127,11 +137,37 @@ impl DataAssociation {
         }
     }
 
+    /// From now on messages hold the peer's window until [`DataAssociation::take`] says that they were passed on.
+    pub(crate) fn govern(&mut self) {
+        self.window.govern();
+    }
+
+    /// Reliable messages of `total` weight ([`data_weight`]), since the beginning, were passed on.
+    pub(crate) fn take(&mut self, total: u64) {
+        self.window.take(total);
+    }
+
+    /// How much of the peer's reliable messages may be on its way at once, bytes.
+    pub(crate) fn set_window(&mut self, bytes: u32) {
+        self.window.set_limit(bytes);
+    }
+
+    /// What reliable messages keep in memory, both ways, bytes.
+    pub(crate) fn held(&self) -> u64 {
+        self.window.held() + self.queue.held() + self.queue.under_way() as u64
+    }
+
     /// Takes one SCTP packet.
     pub(crate) fn handle_packet(&mut self, now: Instant, packet: &[u8]) {
         if self.lost {
             return;
         }
+        if self.window.is_overrun(now) && carries_data(packet) {
+            // As if the network had lost it: it comes again.
+            return self.events.push_back(DataEvent::Rejected);
+        }
+        let filtered = filtered(packet);
+        let packet = filtered.as_deref().unwrap_or(packet);
         // The library ends an association at an INIT that comes late or twice. A peer that restarts SCTP would need new
         // DTLS as well.
         if self.established && is_init(packet) {
@@ -148,7 +184,7 @@ impl DataAssociation {
             },
             Some((_, DatagramEvent::NewAssociation(_))) | None => self.events.push_back(DataEvent::Rejected),
         }
-        self.progress();
+        self.progress(now);
     }
 
     /// Advances timers.
@@ -156,12 +192,18 @@ impl DataAssociation {
         if let Some((_, association)) = &mut self.association {
             association.handle_timeout(now);
         }
-        self.progress();
+        self.progress(now);
+        if !self.stalled && self.queue.stalls_at().is_some_and(|at| at <= now) {
+            self.stalled = true;
+            self.events.push_back(DataEvent::Stalled);
+        }
     }
 
     /// When [`DataAssociation::handle_timeout`] is wanted.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.association.as_ref().and_then(|(_, association)| association.poll_timeout())
+        let library = self.association.as_ref().and_then(|(_, association)| association.poll_timeout());
+        let stalls_at = self.queue.stalls_at().filter(|_| !self.stalled);
+        [library, stalls_at, self.window.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Hands out the SCTP packets to send.
@@ -171,8 +213,14 @@ impl DataAssociation {
         }
         if let Some((_, association)) = &mut self.association {
             while let Some(transmit) = association.poll_transmit(now) {
-                each_packet(&transmit.payload, &mut send);
+                each_packet(&transmit.payload, |packet| match self.window.mark(now, packet) {
+                    Some(marked) => send(marked),
+                    None => send(packet),
+                });
             }
+        }
+        if let Some(update) = self.window.update(now).filter(|_| !self.lost) {
+            send(update);
         }
     }
 
@@ -182,37 +230,60 @@ impl DataAssociation {
     }
 
     /// Queues a message. Drain packets afterwards.
-    pub(crate) fn send(&mut self, channel: Channel, payload: &Bytes) -> Result<(), Dropped> {
+    pub(crate) fn send(&mut self, now: Instant, channel: Channel, payload: &Bytes) -> Result<(), Dropped> {
         if payload.len() > self.send_message_max as usize {
             return Err(Dropped::TooLarge);
         }
+        let id = self.open_stream(channel).ok_or(Dropped::NotOpen)?;
+        let (_, association) = self.association.as_mut().ok_or(Dropped::NotOpen)?;
+        let mut stream = association.stream(id).map_err(|_| Dropped::NotOpen)?;
+        match channel.reliability() {
+            Reliability::Reliable if channel == Channel::Application => Err(Dropped::NotOpen),
+            Reliability::Reliable => {
+                self.queue.push(payload).map_err(|_| Dropped::Overrun)?;
+                self.feed(now);
+                Ok(())
+            }
+            Reliability::Lossy if stream.buffered_amount().unwrap_or(0) + payload.len() > LOSSY_QUEUE_MAX => {
+                Err(Dropped::QueueFull)
+            }
+            Reliability::Lossy => write(&mut stream, payload),
+        }
+    }
+
+    /// The stream to send on.
+    fn open_stream(&self, channel: Channel) -> Option<u16> {
         // Should both sides have opened one of the same label, the peer's is the one it listens on for sure.
         let open = self.streams.iter().filter_map(|stream| match stream.usage {
             Use::Open { channel: open, by_peer } if open == channel => Some((by_peer, stream.id)),
             _ => None,
         });
-        let (_, id) = open.max().ok_or(Dropped::NotOpen)?;
-        let (_, association) = self.association.as_mut().ok_or(Dropped::NotOpen)?;
-        let mut stream = association.stream(id).map_err(|_| Dropped::NotOpen)?;
-        let queue_max = match channel.reliability() {
-            Reliability::Reliable => RELIABLE_QUEUE_MAX,
-            Reliability::Lossy => LOSSY_QUEUE_MAX,
+        open.max().map(|(_, id)| id)
+    }
+
+    /// Gives the library what it may have of the reliable messages that wait.
+    fn feed(&mut self, now: Instant) {
+        let id = self.open_stream(Channel::Reliable);
+        let stream = self.association.as_mut().zip(id).and_then(|((_, association), id)| association.stream(id).ok());
+        let Some(mut stream) = stream else {
+            // The peer closed the channel: nobody is there to take anything.
+            return self.queue.clear();
         };
-        let queued = stream.buffered_amount().unwrap_or(0);
-        if queued + payload.len() > queue_max {
-            return Err(Dropped::QueueFull);
+        self.queue.note_under_way(now, stream.buffered_amount().unwrap_or(0));
+        while let Some(message) = self.queue.pop() {
+            if write(&mut stream, &message).is_err() {
+                self.events.push_back(DataEvent::Unsent(message.len()));
+            }
         }
-        // SCTP has no empty messages: a byte stands for one (RFC 8831, section 6.6).
-        let written = if payload.is_empty() {
-            stream.write_with_ppi(&[0], Ppid::BinaryEmpty)
-        } else {
-            stream.write_sctp(payload, Ppid::Binary)
-        };
-        written.map(|_| ()).map_err(|_| Dropped::NotOpen)
+        self.queue.note_under_way(now, stream.buffered_amount().unwrap_or(0));
+        self.stalled &= self.queue.stalls_at().is_some_and(|at| at <= now);
+        if let Some(total) = self.queue.progress() {
+            self.events.push_back(DataEvent::Progress(total));
+        }
     }
 
     /// Moves events and messages from the association to ours.
-    fn progress(&mut self) {
+    fn progress(&mut self, now: Instant) {
         let Some((handle, association)) = &mut self.association else { return };
         while let Some(event) = association.poll_endpoint_event() {
             if let Some(event) = self.endpoint.handle_event(*handle, event) {
@@ -225,12 +296,13 @@ impl DataAssociation {
             match event {
                 Event::Connected => self.establish(),
                 Event::Stream(StreamEvent::Opened { id }) => self.admit(id),
-                Event::Stream(StreamEvent::Readable { id }) => self.read(id),
+                Event::Stream(StreamEvent::Readable { id }) => self.read(now, id),
                 Event::Stream(StreamEvent::Finished { id } | StreamEvent::Stopped { id, .. }) => self.forget(id),
                 Event::HandshakeFailed { .. } | Event::AssociationLost { .. } => self.lose(),
                 _ => {}
             }
         }
+        self.feed(now);
     }
 
     fn establish(&mut self) {
@@ -252,7 +324,7 @@ impl DataAssociation {
             let asked = stream.set_reliability_params(unordered, reliability, 0).is_ok()
                 && stream.write_with_ppi(&open.to_bytes(), Ppid::Dcep).is_ok();
             if asked {
-                self.streams.push(Stream { id, usage: Use::Asked(channel) });
+                self.streams.push(UsedStream { id, usage: Use::Asked(channel) });
             } else {
                 self.events.push_back(DataEvent::Rejected);
             }
@@ -265,14 +337,14 @@ impl DataAssociation {
             return;
         }
         if self.streams.len() < STREAMS_MAX {
-            self.streams.push(Stream { id, usage: Use::Unannounced });
+            self.streams.push(UsedStream { id, usage: Use::Unannounced });
         } else {
             self.close(id);
             self.events.push_back(DataEvent::Rejected);
         }
     }
 
-    fn read(&mut self, id: u16) {
+    fn read(&mut self, now: Instant, id: u16) {
         loop {
             let Some((_, association)) = &mut self.association else { return };
             let Ok(mut stream) = association.stream(id) else { return };
@@ -283,20 +355,22 @@ impl DataAssociation {
             let Some(message) = chunks.next(len).map(|chunk| chunk.bytes) else { return };
             match ppid {
                 Ppid::Dcep => self.handle_dcep(id, &message),
-                Ppid::StringEmpty | Ppid::BinaryEmpty => self.deliver(id, Bytes::new()),
-                Ppid::String | Ppid::Binary | Ppid::Unknown => self.deliver(id, message),
+                Ppid::StringEmpty | Ppid::BinaryEmpty => self.deliver(now, id, Bytes::new()),
+                Ppid::String | Ppid::Binary | Ppid::Unknown => self.deliver(now, id, message),
             }
         }
     }
 
-    fn deliver(&mut self, id: u16, message: Bytes) {
+    fn deliver(&mut self, now: Instant, id: u16, message: Bytes) {
         let usage = self.streams.iter().find(|stream| stream.id == id).map(|stream| stream.usage);
         match usage {
             // A message may overtake the answer that it follows, where order is not kept.
             Some(Use::Open { channel, .. } | Use::Asked(channel)) => {
+                if channel.reliability() == Reliability::Reliable {
+                    self.window.arrive(now, data_weight(message.len()));
+                }
                 self.events.push_back(DataEvent::Message(channel, message));
             }
-            Some(Use::Foreign) => {}
             Some(Use::Unannounced) | None => self.events.push_back(DataEvent::Rejected),
         }
     }
@@ -310,16 +384,13 @@ impl DataAssociation {
             }
             (Some(Message::Open(open)), Use::Unannounced) => {
                 let channel = Channel::from_label(open.label);
-                stream.usage = match channel {
-                    Some(channel) => Use::Open { channel, by_peer: true },
-                    None => Use::Foreign,
-                };
+                stream.usage = Use::Open { channel, by_peer: true };
                 if !self.grant(id, &open) {
                     self.forget(id);
                     self.events.push_back(DataEvent::Rejected);
                     return;
                 }
-                self.events.push_back(channel.map_or(DataEvent::Ignored, DataEvent::Open));
+                self.events.push_back(DataEvent::Open(channel));
             }
             _ => {
                 // Not a channel that can be worked with (RFC 8832, section 6).
@@ -375,12 +446,18 @@ impl DataAssociation {
     }
 }
 
-/// Whether the first chunk is INIT (RFC 9260, section 3.3.2), which stands alone.
-fn is_init(packet: &[u8]) -> bool {
-    packet.get(12) == Some(&1)
+/// Gives the library one message.
+fn write(stream: &mut Stream<'_>, payload: &Bytes) -> Result<(), Dropped> {
+    // SCTP has no empty messages: a byte stands for one (RFC 8831, section 6.6).
+    let written = if payload.is_empty() {
+        stream.write_with_ppi(&[0], Ppid::BinaryEmpty)
+    } else {
+        stream.write_sctp(payload, Ppid::Binary)
+    };
+    written.map(|_| ()).map_err(|_| Dropped::NotOpen)
 }
 
-fn each_packet(payload: &Payload, send: &mut impl FnMut(&[u8])) {
+fn each_packet(payload: &Payload, mut send: impl FnMut(&[u8])) {
     if let Payload::RawEncode(packets) = payload {
         packets.iter().for_each(|packet| send(packet));
     }

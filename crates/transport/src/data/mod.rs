@@ -4,23 +4,29 @@
 //!
 //! * `association`: one SCTP association around the `sctp-proto` crate, its streams and their channels.
 //! * `dcep`: the messages that open a channel (RFC 8832).
+//! * `packet`: what of a packet we touch ourselves.
+//! * `window`: how much the peer may still send.
+//! * `queue`: reliable messages that wait for the peer.
 
 mod association;
 mod dcep;
+mod packet;
+mod queue;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::sync::Arc;
 
 use sctp_proto::{EndpointConfig, ServerConfig};
 
-#[cfg(test)]
-use association::Dropped;
 #[cfg(any(test, fuzzing))]
 pub(crate) use association::STREAMS_MAX;
-pub(crate) use association::{DataAssociation, DataEvent};
+pub(crate) use association::{DataAssociation, DataEvent, Dropped};
 #[cfg(any(test, fuzzing))]
 pub(crate) use dcep::round_trip as dcep_round_trip;
+pub use queue::DATA_BACKLOG;
+pub use window::{DATA_WINDOW, data_weight};
 
 /// What SCTP and DTLS add to a DATA chunk's payload in one datagram, bytes: DTLS 1.2 record header and GCM 13 + 8 + 16,
 /// SCTP common header 12, DATA chunk header 16, padding 3.
@@ -34,8 +40,9 @@ const BUNDLING_SLACK: usize = 16 + 16 * 3;
 /// clients of this protocol are known to clamp loosely.
 pub(crate) const RECEIVE_MESSAGE_MAX: u32 = 4 * crate::MAX_MESSAGE_SIZE;
 
-/// Bytes a peer may have us hold before it must wait.
-const RECEIVE_BUFFER: u32 = 2 * RECEIVE_MESSAGE_MAX;
+/// Bytes of unfinished messages that the library holds: the window, and one message in pieces beside it. Whole messages
+/// count in `window`.
+const RECEIVE_BUFFER: u32 = DATA_WINDOW + RECEIVE_MESSAGE_MAX;
 
 /// Retransmission time-outs, milliseconds. libwebrtc's values: RFC 9260's (3 s, 1 s, 60 s) are for other networks.
 const RTO_INITIAL_MS: u64 = 500;

@@ -4,10 +4,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::association::{LOSSY_QUEUE_MAX, RELIABLE_QUEUE_MAX, STREAMS_MAX};
+use super::association::{LOSSY_QUEUE_MAX, STREAMS_MAX};
+use super::queue::{UNDER_WAY_MAX, WAITING_MAX};
 use super::{DataAssociation, DataConfig, DataEvent, Dropped};
 use crate::command::{Channel, DtlsRole};
 use crate::fuzz::crc32c;
+
+mod flow;
 
 const ALL: [Channel; 3] = [Channel::Reliable, Channel::Lossy, Channel::DataTrack];
 
@@ -116,8 +119,8 @@ fn channels_open_whoever_asks() {
     for (client_opens, server_opens) in [(&ALL[..], &[][..]), (&[], &ALL)] {
         let mut pair = Pair::new(client_opens, server_opens);
         assert!(pair.run(Duration::from_secs(1), |_, _| 1, Pair::is_open));
-        assert!(pair.client.send(Channel::Lossy, &Bytes::from_static(b"a")).is_ok());
-        assert!(pair.server.send(Channel::Lossy, &Bytes::from_static(b"b")).is_ok());
+        assert!(pair.client.send(pair.now, Channel::Lossy, &Bytes::from_static(b"a")).is_ok());
+        assert!(pair.server.send(pair.now, Channel::Lossy, &Bytes::from_static(b"b")).is_ok());
         pair.run(Duration::from_millis(100), |_, _| 1, |_| false);
         assert_eq!(messages(&pair.server_events), [&b"a"[..]]);
         assert_eq!(messages(&pair.client_events), [&b"b"[..]]);
@@ -154,7 +157,7 @@ fn a_stale_init_does_not_end_the_association() {
     assert!(pair.run(Duration::from_secs(1), keep_first, Pair::is_open));
     pair.server.handle_packet(pair.now, &init);
     pair.client.handle_packet(pair.now, &init);
-    assert!(pair.client.send(Channel::Reliable, &Bytes::from_static(b"still here")).is_ok());
+    assert!(pair.client.send(pair.now, Channel::Reliable, &Bytes::from_static(b"still here")).is_ok());
     pair.run(Duration::from_millis(200), |_, _| 1, |_| false);
     assert_eq!(messages(&pair.server_events), [&b"still here"[..]]);
     assert!(!pair.server_events.iter().chain(&pair.client_events).any(|event| matches!(event, DataEvent::Lost)));
@@ -162,23 +165,29 @@ fn a_stale_init_does_not_end_the_association() {
 
 #[test]
 fn queues_are_bounded() {
-    for (channel, bound) in [(Channel::Reliable, RELIABLE_QUEUE_MAX), (Channel::Lossy, LOSSY_QUEUE_MAX)] {
+    let waiting = WAITING_MAX as usize + UNDER_WAY_MAX;
+    for (channel, full, bound) in
+        [(Channel::Reliable, Dropped::Overrun, waiting), (Channel::Lossy, Dropped::QueueFull, LOSSY_QUEUE_MAX)]
+    {
         let mut pair = Pair::connect();
         // Until the opening is acknowledged it takes its place in the queue.
         pair.run(Duration::from_secs(1), |_, _| 1, |_| false);
         let message = Bytes::from(vec![1; 65_536]);
-        let queued = (0..1000).take_while(|_| pair.client.send(channel, &message).is_ok()).count();
-        assert_eq!(queued, bound / message.len());
-        assert_eq!(pair.client.send(channel, &message), Err(Dropped::QueueFull));
-        assert_eq!(pair.client.send(channel, &Bytes::from(vec![1; 65_537])), Err(Dropped::TooLarge));
+        let queued = (0..2000).take_while(|_| pair.client.send(pair.now, channel, &message).is_ok()).count();
+        assert!(
+            (bound.saturating_sub(5 * message.len())..=bound).contains(&(queued * message.len())),
+            "{queued} of {bound}"
+        );
+        assert_eq!(pair.client.send(pair.now, channel, &message), Err(full));
+        assert_eq!(pair.client.send(pair.now, channel, &Bytes::from(vec![1; 65_537])), Err(Dropped::TooLarge));
         // It drains, and takes again.
-        assert!(pair.run(Duration::from_secs(60), |_, _| 1, |pair| messages(&pair.server_events).len() == queued));
+        assert!(pair.run(Duration::from_secs(600), |_, _| 1, |pair| messages(&pair.server_events).len() == queued));
         pair.run(Duration::from_secs(1), |_, _| 1, |_| false);
-        assert_eq!(pair.client.send(channel, &message), Ok(()));
+        assert_eq!(pair.client.send(pair.now, channel, &message), Ok(()));
         assert!(pair.largest <= 1200, "{} bytes", pair.largest);
     }
     let mut pair = Pair::new(&[Channel::Reliable], &[]);
-    assert_eq!(pair.client.send(Channel::Reliable, &Bytes::new()), Err(Dropped::NotOpen));
+    assert_eq!(pair.client.send(pair.now, Channel::Reliable, &Bytes::new()), Err(Dropped::NotOpen));
 }
 
 #[test]
@@ -194,7 +203,7 @@ fn lossy_messages_are_not_repeated() {
         usize::from(!loses)
     };
     for number in 0..100_u8 {
-        pair.client.send(Channel::Lossy, &Bytes::from(vec![number; 1000])).unwrap();
+        pair.client.send(pair.now, Channel::Lossy, &Bytes::from(vec![number; 1000])).unwrap();
         pair.run(Duration::from_millis(30), &mut lose_every_fourth_once, |_| false);
     }
     pair.run(Duration::from_secs(10), &mut lose_every_fourth_once, |_| false);
@@ -210,7 +219,7 @@ fn a_peer_that_opens_streams_without_end_is_bounded() {
     assert!(pair.server.stream_count() <= STREAMS_MAX);
     assert!(pair.largest < 1400, "even the tiniest chunks make packets of {} bytes", pair.largest);
     assert!(pair.server_events.iter().filter(|event| matches!(event, DataEvent::Rejected)).count() >= 100);
-    pair.client.send(Channel::Reliable, &Bytes::from_static(b"after")).unwrap();
+    pair.client.send(pair.now, Channel::Reliable, &Bytes::from_static(b"after")).unwrap();
     pair.run(Duration::from_secs(5), |_, _| 1, |_| false);
     assert_eq!(messages(&pair.server_events), [&b"after"[..]]);
 }
@@ -237,8 +246,8 @@ fn garbage_is_survived() {
             pair = Pair::connect();
         }
         if round % 50 == 0 {
-            pair.server.send(Channel::Reliable, &Bytes::from(vec![3; 3000])).ok();
-            pair.client.send(Channel::Reliable, &Bytes::from(vec![3; 300])).ok();
+            pair.server.send(pair.now, Channel::Reliable, &Bytes::from(vec![3; 3000])).ok();
+            pair.client.send(pair.now, Channel::Reliable, &Bytes::from(vec![3; 300])).ok();
         }
         let mut packets = Vec::new();
         pair.client.drain_packets(pair.now, |packet| packets.push(packet.to_vec()));

@@ -141,7 +141,7 @@ impl Play {
                 let channel = [Channel::Reliable, Channel::Lossy, Channel::DataTrack][usize::from(input.byte() % 3)];
                 let payload = Bytes::from(vec![1; input.short().into()]);
                 // A channel that is not open, or full, takes nothing; that is its right.
-                let _ = self.ours.send(channel, &payload);
+                let _ = self.ours.send(self.now, channel, &payload);
                 self.drain();
             }
             _ => self.ours.set_send_message_max(input.short().into()),
@@ -182,7 +182,11 @@ impl Play {
             match event {
                 DataEvent::Message(_, message) => assert!(message.len() <= RECEIVE_MESSAGE_MAX as usize),
                 DataEvent::Lost => self.lost = true,
-                DataEvent::Open(_) | DataEvent::Ignored | DataEvent::Rejected => {}
+                DataEvent::Open(_)
+                | DataEvent::Rejected
+                | DataEvent::Progress(_)
+                | DataEvent::Stalled
+                | DataEvent::Unsent(_) => {}
             }
         }
         assert!(self.ours.stream_count() <= STREAMS_MAX);
