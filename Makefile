@@ -24,7 +24,7 @@ DEMO := web/demo/dist/index.html
 DEMO_SOURCES := $(shell find web/demo -path '*/node_modules' -prune -o -path web/demo/dist -prune -o -type f -print 2>/dev/null)
 STEPS := install format lint tidy unit web e2e
 
-.PHONY: run build demo test $(STEPS:%=test-%) bench-join bench-forward bench-load fuzz soak clean tools
+.PHONY: run build demo test $(STEPS:%=test-%) bench-join bench-forward bench-data bench-load fuzz soak clean tools
 
 run: build
 	@exec $(BIN) serve --dev
@@ -89,6 +89,10 @@ bench-join: build
 bench-forward:
 	cargo run --release --locked -p tutti-bench-forward
 	@if command -v valgrind >/dev/null; then sh benches/forward/instructions.sh $(TARGET); fi
+
+# PEER_BIN=/path/to/livekit-server measures that one beside it.
+bench-data: build
+	TUTTI_BIN=$(BIN) cargo run --release --locked -p tutti-bench-data
 
 bench-load: build
 	@TUTTI_BIN=$(BIN) sh benches/load/run.sh

@@ -141,6 +141,14 @@ impl Client {
         let _ = self.orders.try_send(Order::Send { channel, payload });
     }
 
+    /// As [`Client::send`], waiting for a place among the orders.
+    ///
+    /// # Errors
+    /// [`ClientError::Over`]: the call is over.
+    pub async fn send_when_free(&self, channel: Channel, payload: Vec<u8>) -> Result<(), ClientError> {
+        self.orders.send(Order::Send { channel, payload }).await.map_err(|_| ClientError::Over)
+    }
+
     /// Leaves, and gives what was measured.
     ///
     /// # Errors

@@ -100,12 +100,12 @@ async def test_a_slow_receiver_among_others_is_waited_for(person, room, listener
     async def in_slices() -> None:
         while True:
             slow.stop()
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.3)
             slow.go_on()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.3)
 
     slices = asyncio.create_task(in_slices())
-    digest = await asyncio.wait_for(stream(ada, os.urandom(10 * MIB)), 120)
+    digest = await asyncio.wait_for(stream(ada, os.urandom(4 * MIB)), 120)
     slices.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await slices
