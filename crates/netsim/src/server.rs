@@ -371,6 +371,8 @@ impl Server {
                 }
                 RoomOutput::Media(command) => held.commands.push_back(command),
                 RoomOutput::Event(event) => held.events.take(event, &mut self.faults),
+                // Whoever takes nothing for too long is put out, which in a bad network is nobody's fault.
+                RoomOutput::Note(Note::Refused { what: "reliable data", .. }) => {}
                 RoomOutput::Note(Note::Refused { identity, what, why }) => {
                     self.faults.push(format!("{what} of {identity} refused: {why}"));
                 }
