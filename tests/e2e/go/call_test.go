@@ -23,7 +23,7 @@ func TestMedia(t *testing.T) {
 			kinds := map[string]*stream{}
 			for range formats {
 				s := expect(t, "a track of the other", watcher.streams, any_)
-				s.arrivesWhole(t, 60)
+				s.brings(t, 60)
 				kinds[s.format.codec.MimeType] = s
 			}
 			if len(kinds) != len(formats) {
@@ -33,7 +33,7 @@ func TestMedia(t *testing.T) {
 		// Who comes later begins with a key frame, which is asked for.
 		cleo := join(t, ada.Name(), "cleo", mode...)
 		for range 2 * len(formats) {
-			expect(t, "the tracks that were there", cleo.streams, any_).arrivesWhole(t, 30)
+			expect(t, "the tracks that were there", cleo.streams, any_).brings(t, 30)
 		}
 	})
 }

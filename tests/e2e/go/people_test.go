@@ -16,7 +16,7 @@ import (
 
 const (
 	// How long anything that is waited for may take.
-	patience = 20 * time.Second
+	patience = time.Minute
 )
 
 var (
@@ -104,6 +104,7 @@ func join(t *testing.T, room, identity string, options ...lksdk.ConnectOption) *
 			},
 		},
 	}
+	options = append(options, lksdk.WithConnectTimeout(patience))
 	joined, err := lksdk.ConnectToRoom(serverURL, lksdk.ConnectInfo{
 		APIKey: apiKey, APISecret: apiSecret, RoomName: room, ParticipantIdentity: identity, ParticipantName: identity,
 	}, callback, options...)
