@@ -20,10 +20,11 @@ def forged(room: str, identity: str, algorithm: str) -> str:
 
 
 async def test_validate_accepts_a_good_token(http):
-    for carry in ({"params": {"access_token": token_for("r", "ada")}}, {"headers": {"Authorization": f"Bearer {token_for('r', 'ada')}"}}):
+    token, page = token_for("r", "ada"), {"Origin": "https://example.org"}
+    for carry in ({"params": {"access_token": token}, "headers": page}, {"headers": page | {"Authorization": f"Bearer {token}"}}):
         answer = await http.get("/rtc/validate", **carry)
         assert (answer.status, await answer.text()) == (200, "success")
-        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.headers["Access-Control-Allow-Origin"] == "https://example.org"
 
 
 @pytest.mark.parametrize(
