@@ -23,6 +23,8 @@ pub mod fuzz;
 mod ice;
 mod liveness;
 mod path;
+#[cfg(test)]
+mod promised;
 mod srtp;
 mod stun;
 pub mod tcp_frame;
@@ -37,6 +39,7 @@ pub use counters::Counters;
 pub use data::{DATA_BACKLOG, DATA_WINDOW, data_weight};
 pub use demux::{DatagramKind, classify, stun_username};
 pub use error::TransportError;
+pub use ice::PATHS_MAX;
 pub use path::{Contents, Datagram, LocalAddresses, Output, Path, Proto, TcpConnection, Transmit};
 pub use srtp::{SRTCP_OVERHEAD_MAX, SRTP_OVERHEAD_MAX, SrtpError, SrtpProfile};
 pub use transport::Transport;

@@ -30,7 +30,7 @@ const EARLY_DTLS_MAX: usize = 4;
 const EARLY_DTLS_LEN_MAX: usize = 2048;
 
 /// How long a peer that ICE can reach may take to finish DTLS. Other LiveKit servers allow 10 to 20 seconds.
-const DTLS_WITHIN: Duration = Duration::from_secs(20);
+pub(crate) const DTLS_WITHIN: Duration = Duration::from_secs(20);
 
 /// What of the peer's descriptions must not change, or is needed later.
 struct Remote {

@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use tutti_transport::Proto;
+use tutti_transport::{PATHS_MAX, Proto};
 
 use super::ids::PeerIndex;
 
-/// Addresses that one peer may be known by; the oldest gives way.
-const ADDRESSES_MAX: usize = 8;
+/// Addresses that one peer may be known by; the oldest gives way. As many as its transport has paths: with fewer, the
+/// addresses of a peer with many paths would take turns here.
+const ADDRESSES_MAX: usize = PATHS_MAX;
 
 /// Where a datagram comes from, as far as the table cares.
 pub(super) type Source = (Proto, SocketAddr);

@@ -25,7 +25,7 @@ use lite::LiteAgent;
 
 /// Paths remembered per transport. A peer with several interfaces, both families and TCP has fewer at once; more come
 /// from an authentic peer that plays with its source address.
-const PATHS_MAX: usize = 16;
+pub const PATHS_MAX: usize = 16;
 
 /// What a STUN datagram was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
