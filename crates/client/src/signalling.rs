@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::URL_SAFE;
 use futures_util::{SinkExt as _, StreamExt as _};
 use livekit_protocol as proto;
 use prost::Message as _;
@@ -92,7 +92,7 @@ pub(crate) fn single_target(token: &str, mut join: proto::JoinRequest) -> String
         ..Default::default()
     });
     let join = proto::WrappedJoinRequest { compression: 0, join_request: join.encode_to_vec() };
-    format!("/rtc/v1?access_token={token}&join_request={}", URL_SAFE_NO_PAD.encode(join.encode_to_vec()))
+    format!("/rtc/v1?access_token={token}&join_request={}", URL_SAFE.encode(join.encode_to_vec()).replace('=', "%3D"))
 }
 
 /// An open signalling socket.
