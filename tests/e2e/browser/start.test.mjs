@@ -92,7 +92,7 @@ test('whoever joins before the devices are open is joined by them', async () => 
     await ada.page.evaluate(() => /** @type {any} */ (window).openDevices());
     await bo.sees('Ada');
     await bo.hears('Ada');
-    await ada.page.getByRole('button', { name: 'Mute microphone' }).waitFor();
+    await ada.page.getByRole('button', { name: 'Mute microphone', exact: true }).waitFor();
     assert.equal(await ada.page.evaluate(() => window.__tutti?.room.localParticipant.trackPublications.size), 2);
     assert.deepEqual(ada.errors, []);
   } finally {
@@ -122,7 +122,7 @@ startTest('the keyboard alone is enough to enter, mute, open a menu and leave', 
   await page.getByLabel('Your name').fill('Ada');
   await page.keyboard.press('Enter');
   await guest.inCall();
-  await page.getByRole('button', { name: 'Mute microphone' }).waitFor();
+  await page.getByRole('button', { name: 'Mute microphone', exact: true }).waitFor();
   await page.keyboard.press('m');
   await page.getByRole('button', { name: 'Unmute microphone' }).waitFor();
   await page.getByRole('button', { name: 'Choose camera' }).focus();
