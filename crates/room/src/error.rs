@@ -2,6 +2,8 @@
 //!
 //! Requests of members are answered on their socket instead, by a `RequestResponse`.
 
+use std::collections::BTreeMap;
+
 /// Why somebody cannot join.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
@@ -9,7 +11,7 @@ pub enum JoinError {
     #[error("the room is closed")]
     Closed,
     /// As many members as the settings allow are in the room.
-    #[error("room is full")]
+    #[error("room is full: max participants {max}")]
     Full {
         /// The limit.
         max: u32,
@@ -76,7 +78,7 @@ pub enum BadText {
     /// It names somebody or something and holds a control character.
     #[error("{what} contains a control character")]
     ControlCharacter {
-        /// Which text: `room name`, `identity`, `name`.
+        /// Which text: `room name`, `identity`, `name`, `attribute key`.
         what: &'static str,
     },
 }
@@ -85,6 +87,15 @@ impl BadText {
     /// Checks the length of a text.
     pub(crate) fn check(what: &'static str, bytes: usize, bytes_max: usize) -> Result<(), Self> {
         if bytes > bytes_max { Err(Self::TooLong { what, bytes_max }) } else { Ok(()) }
+    }
+
+    /// Checks attributes: their keys are names, their values may be anything.
+    pub(crate) fn check_attributes(attributes: &BTreeMap<String, String>, bytes_max: usize) -> Result<(), Self> {
+        let bytes = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
+        Self::check("attributes", bytes, bytes_max)?;
+        let mut keys = attributes.keys();
+        let control = keys.any(|key| key.chars().any(char::is_control));
+        if control { Err(Self::ControlCharacter { what: "attribute key" }) } else { Ok(()) }
     }
 
     /// Checks a name: names stand in logs, lists and web pages, one a line.

@@ -38,8 +38,7 @@ impl IdentityChange<'_> {
                 attributes.insert(key.clone(), value.clone());
             }
         }
-        let bytes = attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
-        BadText::check("attributes", bytes, limits.attributes_bytes)?;
+        BadText::check_attributes(&attributes, limits.attributes_bytes)?;
         Ok(attributes)
     }
 
@@ -73,7 +72,13 @@ impl Room {
         let change = IdentityChange { name: &update.name, metadata: &update.metadata, attributes: &update.attributes };
         let attributes = match change.check(member, &self.settings.limits) {
             Ok(attributes) => attributes,
-            Err(error) => return self.refuse_update(key, Reason::LimitExceeded, error.to_string(), update),
+            Err(error) => {
+                let reason = match error {
+                    BadText::TooLong { .. } => Reason::LimitExceeded,
+                    BadText::ControlCharacter { .. } => Reason::InvalidRequest,
+                };
+                return self.refuse_update(key, reason, error.to_string(), update);
+            }
         };
         change.apply(member, attributes);
         let takes_ok = member.protocol() >= TAKES_OK;

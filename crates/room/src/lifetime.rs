@@ -87,8 +87,7 @@ impl Room {
         BadText::check_name("identity", &joiner.identity, limits.identity_bytes)?;
         BadText::check_name("name", &joiner.name, limits.name_bytes)?;
         BadText::check("metadata", joiner.metadata.len(), limits.metadata_bytes)?;
-        let attributes = joiner.attributes.iter().map(|(key, value)| key.len() + value.len()).sum();
-        BadText::check("attributes", attributes, limits.attributes_bytes)?;
+        BadText::check_attributes(&joiner.attributes, limits.attributes_bytes)?;
 
         let max = self.settings.max_participants;
         if max > 0 && !is_dependent(joiner.kind, &joiner.permission) {

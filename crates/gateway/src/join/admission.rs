@@ -149,6 +149,9 @@ fn check_limits(claims: &Claims, settings: &Settings) -> Result<(), Refusal> {
             return Err(Refusal::ControlCharacter(what));
         }
     }
+    if claims.attributes.keys().any(|key| key.contains(char::is_control)) {
+        return Err(Refusal::ControlCharacter("attribute key"));
+    }
     if identity.is_empty() {
         return Err(Refusal::IdentityEmpty);
     }

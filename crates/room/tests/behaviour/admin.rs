@@ -4,7 +4,7 @@ use livekit_protocol as proto;
 use proto::TrackSource::{Camera, Microphone};
 use proto::participant_info::State;
 use proto::signal_response::Message;
-use tutti_room::{AdminError, AdminReply, AdminRequest, Notice, Request};
+use tutti_room::{AdminError, AdminReply, AdminRequest, BadText, Notice, Request};
 
 use crate::stage::{Stage, secs};
 
@@ -23,6 +23,25 @@ fn set(identity: &str, permission: proto::ParticipantPermission) -> AdminRequest
         permission: Some(permission),
         ..Default::default()
     }))
+}
+
+#[test]
+fn names_and_attribute_keys_hold_no_control_characters() {
+    let mut stage = Stage::new();
+    let ada = stage.enter("ada");
+    let before = stage.info(ada);
+    let rename = |name: &str, key: &str| proto::UpdateParticipantRequest {
+        identity: "ada".into(),
+        name: name.into(),
+        attributes: [(key.to_owned(), "1".to_owned())].into(),
+        permission: Some(proto::ParticipantPermission::default()),
+        ..Default::default()
+    };
+    for (request, what) in [(rename("a\nb", "k"), "name"), (rename("b", "k\u{1b}[31m"), "attribute key")] {
+        let refused = stage.admin(AdminRequest::UpdateParticipant(Box::new(request)));
+        assert_eq!(refused.err(), Some(AdminError::Text(BadText::ControlCharacter { what })));
+        assert_eq!(stage.info(ada), before, "nothing changes by half");
+    }
 }
 
 #[test]

@@ -60,6 +60,9 @@ fn refusals() {
         (bea, update("", "12345", &[]), Reason::LimitExceeded),
         (bea, update("", "", &[("123", "45")]), Reason::LimitExceeded),
         (bea, update(&"x".repeat(257), "", &[]), Reason::LimitExceeded),
+        (bea, update("B\nERROR", "", &[]), Reason::InvalidRequest),
+        (bea, update("B\u{1b}[31m", "", &[]), Reason::InvalidRequest),
+        (bea, update("", "", &[("a\n", "1")]), Reason::InvalidRequest),
     ] {
         let before = stage.info(member);
         stage.handle(member, Request::UpdateMetadata(update.clone()));
@@ -69,6 +72,16 @@ fn refusals() {
         assert_eq!(response.request, Some(proto::request_response::Request::UpdateMetadata(update)));
         assert_eq!(stage.info(member), before);
     }
+}
+
+#[test]
+fn texts_that_name_nobody_may_have_many_lines() {
+    let mut stage = Stage::new();
+    let ada = stage.enter_as("ada", |joiner| joiner.permission.can_update_metadata = true);
+    stage.handle(ada, Request::UpdateMetadata(update("", "{\n\t\"seat\": 3\n}", &[("about", "a\nb")])));
+    let info = stage.info(ada);
+    assert_eq!(info.metadata, "{\n\t\"seat\": 3\n}");
+    assert_eq!(info.attributes.get("about").map(String::as_str), Some("a\nb"));
 }
 
 #[test]

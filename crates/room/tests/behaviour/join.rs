@@ -94,6 +94,10 @@ fn refusals_change_nothing() {
         (joiner("a\nb"), control("identity")),
         (joiner("a\u{9b}31m"), control("identity")),
         (tutti_room::Joiner { name: "A\tB".into(), ..joiner("a") }, control("name")),
+        (
+            tutti_room::Joiner { attributes: [("a\nb".into(), "1".into())].into(), ..joiner("a") },
+            control("attribute key"),
+        ),
     ];
     for (joiner, refused) in cases {
         assert_eq!(stage.try_join(joiner), refused);

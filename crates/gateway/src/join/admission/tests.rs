@@ -125,6 +125,7 @@ fn refusals() {
         (json!({}), "publish=a%1bb", 400, "identity must not contain control characters"),
         (json!({"video": {"room": "a\u{9b}31m"}}), "", 400, "room name must not contain control characters"),
         (json!({"name": "Ada\u{7f}"}), "", 400, "name must not contain control characters"),
+        (json!({"attributes": {"a\n": "1"}}), "", 400, "attribute key must not contain control characters"),
         (
             json!({"roomConfig": {"agents": [{"agentName": "helper"}]}}),
             "",
