@@ -287,7 +287,11 @@ impl Call {
             Output::Ended => {
                 self.clients.remove(&key);
             }
-            Output::RefreshToken | Output::PreferTcp(_) | Output::CloseSocket | Output::Refused { .. } => {}
+            Output::RefreshToken
+            | Output::PreferTcp(_)
+            | Output::CloseSocket
+            | Output::Refused { .. }
+            | Output::MediaFailed(_) => {}
         }
     }
 

@@ -10,7 +10,7 @@ use proto::signal_request::Message as Ask;
 use tutti_id::RoomKey;
 use tutti_room::{Joiner, Leg, MemberKey, Request, SubscriptionNumber, TrackNumber};
 use tutti_signal::{Mode, Placement, Start, transports_of};
-use tutti_transport::{Channel, TransportEvent};
+use tutti_transport::{Channel, TransportEvent, TransportFailure};
 
 use super::call::Call;
 use super::input::Input;
@@ -56,7 +56,7 @@ fn step(call: &mut Call, input: &mut Input<'_>) {
             let event = match input.byte() % 6 {
                 0 => TransportEvent::Connected { tcp: false },
                 1 => TransportEvent::Disconnected,
-                2 => TransportEvent::Failed { reason: "test" },
+                2 => TransportEvent::Failed { reason: TransportFailure::NoChecks },
                 3 => TransportEvent::ChannelOpen(Channel::Reliable),
                 4 => TransportEvent::ChannelOpen(Channel::Lossy),
                 _ => TransportEvent::ChannelOpen(Channel::DataTrack),

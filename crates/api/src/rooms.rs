@@ -120,16 +120,7 @@ impl Api {
             sync_streams: request.sync_streams,
             ..proto::RoomConfiguration::default()
         };
-        self.node.create_room(&caller.room(&request.name), &config).await.map_err(|error| {
-            let code = match error {
-                JoinError::Unavailable => Code::Unavailable,
-                JoinError::Settings(_) => Code::InvalidArgument,
-                JoinError::RoomNotFound => Code::NotFound,
-                JoinError::RoomFailed => Code::Internal,
-                JoinError::Refused(_) => Code::ResourceExhausted,
-            };
-            Error::new(code, error.to_string())
-        })
+        Ok(self.node.create_room(&caller.room(&request.name), &config).await?)
     }
 }
 
@@ -145,6 +136,24 @@ fn not_there(request: &proto::CreateRoomRequest) -> Result<(), Error> {
         return Ok(());
     };
     Err(Error::new(Code::Unimplemented, format!("the room asks for {what}, which is not there yet on this server")))
+}
+
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        use tutti_room::JoinError as Refused;
+        let code = match &error {
+            JoinError::NodeFull { .. } | JoinError::Refused(Refused::Full { .. } | Refused::TooOften) => {
+                Code::ResourceExhausted
+            }
+            JoinError::Stopping | JoinError::Refused(Refused::Closed) => Code::Unavailable,
+            JoinError::Settings(_) | JoinError::Refused(Refused::IdentityEmpty | Refused::Text(_)) => {
+                Code::InvalidArgument
+            }
+            JoinError::RoomNotFound => Code::NotFound,
+            JoinError::RoomFailed => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
 }
 
 impl From<AdminRefusal> for Error {
@@ -164,4 +173,31 @@ impl From<AdminRefusal> for Error {
 fn unexpected(reply: &AdminReply) -> Error {
     tracing::error!(?reply, "unexpected answer of a room");
     Error::new(Code::Internal, "unexpected answer of the room")
+}
+
+#[cfg(test)]
+mod tests {
+    use tutti_room::{BadText, JoinError as Refused};
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_of_a_room_has_its_code() {
+        let bad = BadText::ControlCharacter { what: "identity" };
+        for (error, code, message) in [
+            (JoinError::RoomNotFound, "not_found", "requested room does not exist"),
+            (JoinError::NodeFull { max: 7 }, "resource_exhausted", "the server is full: max rooms 7"),
+            (JoinError::Stopping, "unavailable", "the server is shutting down"),
+            (JoinError::RoomFailed, "internal", "the room failed"),
+            (JoinError::Settings(tutti_room::SettingsError::NameEmpty), "invalid_argument", "no room name"),
+            (JoinError::Refused(Refused::Closed), "unavailable", "the room is closed"),
+            (JoinError::Refused(Refused::Full { max: 5 }), "resource_exhausted", "room is full: max participants 5"),
+            (JoinError::Refused(Refused::TooOften), "resource_exhausted", "too many joins of this identity"),
+            (JoinError::Refused(Refused::IdentityEmpty), "invalid_argument", "the identity is empty"),
+            (JoinError::Refused(bad.into()), "invalid_argument", "identity contains a control character"),
+        ] {
+            let error = Error::from(error);
+            assert_eq!((error.code(), error.message()), (code, message));
+        }
+    }
 }

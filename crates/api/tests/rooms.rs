@@ -255,7 +255,7 @@ async fn bad_requests_are_named() {
         json(&api, "CreateRoom", &creator(), json!({ "name": name })).await;
     }
     let (status, error) = json(&api, "CreateRoom", &creator(), json!({"name": "three"})).await;
-    assert_eq!((status, &error["code"]), (503, &json!("unavailable")), "the node is at its limit");
+    assert_eq!((status, &error["code"]), (429, &json!("resource_exhausted")), "the node is at its limit");
     let (status, error) = json(&api, "GetParticipant", &admin("one"), json!({"room": "one", "identity": "ada"})).await;
     assert_eq!((status, &error["code"]), (404, &json!("not_found")), "{error}");
 }

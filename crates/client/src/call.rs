@@ -16,7 +16,7 @@ use tokio::time::sleep_until;
 use tutti_rtp::MediaKind;
 use tutti_rtp::rtcp::{self, Writer};
 use tutti_sdp::SessionDescription;
-use tutti_transport::{Channel, TransportEvent};
+use tutti_transport::{Channel, TransportEvent, TransportFailure};
 
 use crate::client::{JoinOptions, Mode};
 use crate::description::{self, Offer};
@@ -107,7 +107,7 @@ struct Call {
     ping: Option<(Duration, Instant)>,
     left: Option<Result<(), ClientError>>,
     /// A connection failed, and until when the server may still say why.
-    failed: Option<(&'static str, Instant)>,
+    failed: Option<(TransportFailure, Instant)>,
 }
 
 /// Runs a call to its end.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tutti_transport::TransportFailure;
+
 /// Why a client could not join, or did not stay.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -52,7 +54,7 @@ pub enum ClientError {
     #[error("media transport: {reason}")]
     Media {
         /// As the transport says it.
-        reason: &'static str,
+        reason: TransportFailure,
     },
     /// Something did not happen in time.
     #[error("{what} did not happen within {within:?}")]

@@ -10,6 +10,7 @@ use tutti_id::RoomKey;
 use tutti_media::{MediaCommand, MediaEvent};
 use tutti_room::{AdminError, AdminReply, AdminRequest, Joiner, MemberKey, RoomEvent};
 use tutti_signal::{Frame, Mode, Placement};
+use tutti_transport::TransportFailure;
 
 use crate::join::{JoinError, JoinRequest};
 
@@ -211,6 +212,13 @@ pub enum Note {
         /// What was wrong with it.
         why: String,
     },
+    /// A transport of a client gave up.
+    MediaFailed {
+        /// Identity.
+        identity: String,
+        /// Why.
+        reason: TransportFailure,
+    },
     /// The room cannot go on and was abandoned: its clients are told to join anew.
     Failed(Failure),
 }
@@ -219,7 +227,17 @@ pub enum Note {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// It panicked: a bug.
-    Fault,
+    Panic,
     /// It did not keep up with what must not be lost.
     Overrun,
+}
+
+impl Failure {
+    /// A word for metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Panic => "panic",
+            Self::Overrun => "overrun",
+        }
+    }
 }

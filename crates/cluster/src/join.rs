@@ -48,9 +48,15 @@ pub enum JoinError {
     /// The room is absent and may not be made.
     #[error("requested room does not exist")]
     RoomNotFound,
-    /// The node takes no more rooms or is shutting down.
-    #[error("the server is at its limit or shutting down")]
-    Unavailable,
+    /// The node takes no more rooms.
+    #[error("the server is full: max rooms {max}")]
+    NodeFull {
+        /// The limit.
+        max: usize,
+    },
+    /// The node is shutting down.
+    #[error("the server is shutting down")]
+    Stopping,
     /// The room's task is gone; a bug.
     #[error("the room failed")]
     RoomFailed,

@@ -2,8 +2,9 @@
 
 use tutti_id::RoomName;
 use tutti_room::{RoomEvent, RoomEventKind};
+use tutti_transport::{DtlsFailure, TransportFailure};
 
-use crate::input::{Failure, Note};
+use crate::input::Note;
 
 pub(crate) fn note(room: &RoomName, note: &Note) {
     match note {
@@ -12,11 +13,15 @@ pub(crate) fn note(room: &RoomName, note: &Note) {
         Note::Refused { identity, what, why } => {
             tracing::warn!(%room, participant = %identity, what, %why, "refused");
         }
-        Note::Failed(Failure::Fault) => {
-            tracing::error!(%room, "room failed; its clients are told to reconnect");
+        // How most calls end.
+        Note::MediaFailed { identity, reason: TransportFailure::Dtls(DtlsFailure::Closed) } => {
+            tracing::debug!(%room, participant = %identity, "media closed by the client");
         }
-        Note::Failed(Failure::Overrun) => {
-            tracing::error!(%room, "room does not keep up with its media; its clients are told to reconnect");
+        Note::MediaFailed { identity, reason } => {
+            tracing::info!(%room, participant = %identity, reason = reason.name(), "media failed: {reason}");
+        }
+        Note::Failed(why) => {
+            tracing::error!(%room, reason = why.name(), "room abandoned; its clients are told to join anew");
         }
     }
 }

@@ -13,7 +13,7 @@ use tutti_room::{AdminReply, AdminRequest, OverLimit, Room, Settings};
 use tutti_signal::Facts;
 
 use crate::attached::Attached;
-use crate::input::{Answer, Question, Refusal, RoomInput, SocketNumber, Ticket};
+use crate::input::{Answer, Failure, Question, Refusal, RoomInput, SocketNumber, Ticket};
 use crate::join::{AdminRefusal, JoinError, JoinRequest};
 use crate::journal;
 use crate::lanes::{JoinReply, Lanes, STATE_QUEUE, WORK_QUEUE, WayBack};
@@ -49,8 +49,10 @@ pub struct NodeCounts {
     pub rooms: u64,
     /// Participants, over all rooms.
     pub participants: u64,
-    /// Rooms that ended by a panic.
-    pub room_panics: u64,
+    /// Rooms that were abandoned because they panicked.
+    pub rooms_panicked: u64,
+    /// Rooms that were abandoned because they did not keep up.
+    pub rooms_overrun: u64,
     /// Reports of shards that may be lost and found a room's queue full.
     pub media_events_dropped: u64,
     /// Reports of shards that must not be lost and found a room's queue full; the room was abandoned.
@@ -61,6 +63,16 @@ pub struct NodeCounts {
     pub refused: u64,
     /// What rooms dropped, put off or refused because somebody was over a limit.
     pub over_limit: OverLimit,
+}
+
+impl NodeCounts {
+    /// Rooms that were abandoned for this reason.
+    pub const fn abandoned(&self, why: Failure) -> u64 {
+        match why {
+            Failure::Panic => self.rooms_panicked,
+            Failure::Overrun => self.rooms_overrun,
+        }
+    }
 }
 
 /// A running node. Clones are handles to the same one.
@@ -107,7 +119,7 @@ impl Node {
     pub async fn join(&self, mut join: JoinRequest) -> Result<Attached, JoinError> {
         for _ in 0..JOIN_ATTEMPTS {
             if self.stopping.load(Ordering::Acquire) {
-                return Err(JoinError::Unavailable);
+                return Err(JoinError::Stopping);
             }
             let Some(lanes) = self.room(&join)? else {
                 return Ok(Attached::refused(proto::DisconnectReason::StateMismatch, Action::Reconnect));
@@ -159,7 +171,7 @@ impl Node {
     /// Makes a room that waits for its first participant, or finds it as it is.
     ///
     /// # Errors
-    /// [`JoinError::Unavailable`], [`JoinError::Settings`], or [`JoinError::RoomFailed`] if the room ended at once.
+    /// [`JoinError::NodeFull`], [`JoinError::Stopping`], [`JoinError::Settings`], or [`JoinError::RoomFailed`] if the room ended at once.
     pub async fn create_room(
         &self,
         name: &RoomName,
@@ -267,8 +279,14 @@ impl Node {
         if !create && !self.config.auto_create {
             return Err(JoinError::RoomNotFound);
         }
-        let full = self.config.rooms_max > 0 && others >= self.config.rooms_max;
-        if full || self.stopping.load(Ordering::Acquire) { Err(JoinError::Unavailable) } else { Ok(()) }
+        let max = self.config.rooms_max;
+        if self.stopping.load(Ordering::Acquire) {
+            Err(JoinError::Stopping)
+        } else if max > 0 && others >= max {
+            Err(JoinError::NodeFull { max })
+        } else {
+            Ok(())
+        }
     }
 
     /// What runs now, and what went wrong since the start.
@@ -278,7 +296,8 @@ impl Node {
         NodeCounts {
             rooms: directory.len() as u64,
             participants: counters.participants(),
-            room_panics: counters.room_panics.load(Ordering::Relaxed),
+            rooms_panicked: counters.rooms_panicked.load(Ordering::Relaxed),
+            rooms_overrun: counters.rooms_overrun.load(Ordering::Relaxed),
             media_events_dropped,
             media_events_overrun,
             slow_sockets: counters.slow_sockets.load(Ordering::Relaxed),

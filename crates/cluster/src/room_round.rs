@@ -78,7 +78,7 @@ impl RoomRound {
 
     fn fenced(&mut self, now: Instant, work: impl FnOnce(&mut RoomCore)) {
         if !self.core.is_over() && catch_unwind(AssertUnwindSafe(|| work(&mut self.core))).is_err() {
-            self.abandon(now, Failure::Fault);
+            self.abandon(now, Failure::Panic);
         }
     }
 

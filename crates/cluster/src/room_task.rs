@@ -185,7 +185,7 @@ impl RoomTask {
     /// Carries out what the room says. A panic in that ends the room as one inside it does.
     fn carry_out(&mut self, now: Instant) {
         if catch_unwind(AssertUnwindSafe(|| self.carry_out_all())).is_err() {
-            self.round.abandon(now, Failure::Fault);
+            self.round.abandon(now, Failure::Panic);
             if catch_unwind(AssertUnwindSafe(|| self.carry_out_all())).is_err() {
                 tracing::error!(room = %self.registered.name, "the last words of a room that failed are lost");
             }
@@ -257,7 +257,8 @@ impl RoomTask {
         let Registered { shared, name, .. } = &self.registered;
         match note {
             Note::Refused { .. } => drop(shared.counters.refused.fetch_add(1, Ordering::Relaxed)),
-            Note::Failed(Failure::Fault) => drop(shared.counters.room_panics.fetch_add(1, Ordering::Relaxed)),
+            Note::Failed(Failure::Panic) => drop(shared.counters.rooms_panicked.fetch_add(1, Ordering::Relaxed)),
+            Note::Failed(Failure::Overrun) => drop(shared.counters.rooms_overrun.fetch_add(1, Ordering::Relaxed)),
             _ => {}
         }
         journal::note(name, note);

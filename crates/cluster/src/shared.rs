@@ -124,7 +124,8 @@ fn live(names: &HashMap<RoomName, Entry>, name: &RoomName) -> Option<Arc<Lanes>>
 #[derive(Default)]
 pub(crate) struct Counters {
     participants: AtomicI64,
-    pub(crate) room_panics: AtomicU64,
+    pub(crate) rooms_panicked: AtomicU64,
+    pub(crate) rooms_overrun: AtomicU64,
     pub(crate) slow_sockets: AtomicU64,
     pub(crate) refused: AtomicU64,
     over_limit: Mutex<OverLimit>,

@@ -8,7 +8,7 @@ use proto::leave_request::Action;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tokio::time::timeout;
-use tutti_cluster::{AdminRefusal, Attached, JoinError, JoinRequest, Node, NodeConfig, Outgoing, Resume};
+use tutti_cluster::{AdminRefusal, Attached, Failure, JoinError, JoinRequest, Node, NodeConfig, Outgoing, Resume};
 use tutti_id::{AppId, RoomName};
 use tutti_media::MediaConfig;
 use tutti_room::{AdminError, BadText, Joiner, Settings, SettingsError};
@@ -142,8 +142,8 @@ async fn what_cannot_be_joined_is_refused_by_name() {
     let nobody = JoinError::Refused(tutti_room::JoinError::IdentityEmpty);
     assert_eq!(node.join(request("b", "")).await.err(), Some(nobody));
     let (_bob, _) = joined(&node, "b", "bob").await;
-    assert!(matches!(node.join(request("c", "x")).await, Err(JoinError::Unavailable)), "two rooms at most");
-    assert_eq!(node.check(request("c", "x")).await, Err(JoinError::Unavailable));
+    assert!(matches!(node.join(request("c", "x")).await, Err(JoinError::NodeFull { max: 2 })), "two rooms at most");
+    assert_eq!(node.check(request("c", "x")).await, Err(JoinError::NodeFull { max: 2 }));
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn absurd_input_ends_one_session_only() {
     assert_eq!(told.reason(), proto::DisconnectReason::StateMismatch);
     send(&ann, Ask::Ping(1)).await;
     until(&mut ann, |message| matches!(message, Message::Pong(_)).then_some(())).await;
-    assert_eq!(node.counts().room_panics, 0);
+    assert_eq!(node.counts().abandoned(Failure::Panic), 0);
 }
 
 #[tokio::test]
@@ -277,7 +277,7 @@ async fn as_many_rooms_are_opened_as_there_may_be_and_each_once() {
     for opening in (0..1_000).map(|number| open(format!("r{number}"))).collect::<Vec<_>>() {
         match opening.await.expect("no panic") {
             Ok(room) => opened.push(room.sid),
-            Err(error) => assert_eq!(error, JoinError::Unavailable),
+            Err(error) => assert_eq!(error, JoinError::NodeFull { max: 100 }),
         }
     }
     assert_eq!((opened.len(), node.counts().rooms), (100, 100));
@@ -321,5 +321,5 @@ async fn when_the_node_stops_everyone_is_told_why_and_nobody_joins() {
     timeout(PATIENCE, node.shutdown()).await.expect("stops in time");
     let told = until(&mut ann, leave).await;
     assert_eq!(told.reason(), proto::DisconnectReason::ServerShutdown);
-    assert!(matches!(node.join(request("r", "bob")).await, Err(JoinError::Unavailable)));
+    assert!(matches!(node.join(request("r", "bob")).await, Err(JoinError::Stopping)));
 }

@@ -14,7 +14,6 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
-use tutti_cluster::JoinError;
 
 use crate::door::Visitor;
 use crate::join::{Admission, Call, Refusal, Version, admit};
@@ -189,7 +188,7 @@ async fn join(
                     .map(|attached| (socket::Client { attached, issuer, room, identity }, place))
                     .map_err(Refusal::from)
             }
-            None => Err(JoinError::Unavailable.into()),
+            None => Err(Refusal::TooManyClients(inner.settings.connections_max)),
         },
         Err(refusal) => Err(refusal),
     };

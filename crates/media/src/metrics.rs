@@ -2,6 +2,8 @@
 
 use std::ops::AddAssign;
 
+use tutti_transport::TransportFailure;
+
 use crate::io::SendCounters;
 
 /// What the whole media plane counted.
@@ -41,12 +43,15 @@ macro_rules! shard_metrics {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct ShardMetrics {
             $($(#[$doc])* pub $name: u64,)*
+            /// Transports that failed, by reason.
+            pub failures: Failures,
             /// The way out of the sockets.
             pub send: SendCounters,
         }
 
         impl ShardMetrics {
-            /// Every number with its name, gauges and counters alike, in a fixed order; `send` is not among them.
+            /// Every number with its name, gauges and counters alike, in a fixed order; `failures` and `send` are not
+            /// among them.
             pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name),)*].into_iter()
             }
@@ -55,6 +60,7 @@ macro_rules! shard_metrics {
         impl AddAssign for ShardMetrics {
             fn add_assign(&mut self, other: Self) {
                 $(self.$name += other.$name;)*
+                self.failures += other.failures;
                 self.send += other.send;
             }
         }
@@ -133,10 +139,6 @@ shard_metrics! {
     messages_out,
     /// DTLS handshakes done.
     handshakes,
-    /// Transports that failed: no check or handshake in time, consent lost, or bad behaviour.
-    transports_failed,
-    /// Transports refused because too many handshakes were under way.
-    refused_half_open,
     /// Packets for subscribers dropped before sealing: overwritten in their ring, or no path or keys.
     dropped_unsent,
     /// Commands about a transport, track or subscription that is not here (any more).
@@ -155,6 +157,40 @@ shard_metrics! {
     receive_errors,
 }
 
+/// How many reasons there are.
+const REASONS: usize = 20;
+
+/// Transports that failed, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures([u64; REASONS]);
+
+impl Failures {
+    /// One more.
+    pub(crate) fn count(&mut self, reason: TransportFailure) {
+        if let Some((_, count)) = TransportFailure::all().zip(&mut self.0).find(|(known, _)| *known == reason) {
+            *count += 1;
+        }
+    }
+
+    /// Every reason with its number, in a fixed order.
+    pub fn by_reason(&self) -> impl Iterator<Item = (TransportFailure, u64)> {
+        TransportFailure::all().zip(self.0)
+    }
+
+    /// How many failed, for whatever reason.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+impl AddAssign for Failures {
+    fn add_assign(&mut self, other: Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+}
+
 impl AddAssign for SendCounters {
     fn add_assign(&mut self, other: Self) {
         self.datagrams += other.datagrams;
@@ -165,5 +201,21 @@ impl AddAssign for SendCounters {
         self.dropped_refused += other.dropped_refused;
         self.dropped_no_socket += other.dropped_no_socket;
         self.segmentation_refused += other.segmentation_refused;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_is_counted_under_its_reason() {
+        let mut failures = Failures::default();
+        for (times, reason) in (1..).zip(TransportFailure::all()) {
+            (0..times).for_each(|_| failures.count(reason));
+        }
+        let reasons = TransportFailure::all().count() as u64;
+        assert!(failures.by_reason().map(|(_, count)| count).eq(1..=reasons));
+        assert_eq!(failures.total(), reasons * (reasons + 1) / 2);
     }
 }

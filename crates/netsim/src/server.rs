@@ -376,7 +376,7 @@ impl Server {
                 RoomOutput::Note(Note::Refused { identity, what, why }) => {
                     self.faults.push(format!("{what} of {identity} refused: {why}"));
                 }
-                RoomOutput::Note(Note::Failed(Failure::Fault)) => self.faults.push(format!("{} panicked", held.name)),
+                RoomOutput::Note(Note::Failed(Failure::Panic)) => self.faults.push(format!("{} panicked", held.name)),
                 RoomOutput::Note(_) | RoomOutput::Answer { .. } | RoomOutput::Over => {}
             }
         }

@@ -5,6 +5,8 @@
 use bytes::Bytes;
 use tutti_id::RoomKey;
 
+use crate::failure::TransportFailure;
+
 /// Names one transport (peer connection) on this node. The upper 32 bits are the key of the room it belongs to,
 /// so that an event finds its room without a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -167,8 +169,8 @@ pub enum TransportEvent {
     Disconnected,
     /// Gave up: no pair, consent lost for good, or the handshake failed. The transport stays until closed.
     Failed {
-        /// For logs and operators.
-        reason: &'static str,
+        /// Why.
+        reason: TransportFailure,
     },
     /// A channel is open in both directions.
     ChannelOpen(Channel),

@@ -18,6 +18,7 @@ mod data;
 mod demux;
 mod dtls;
 mod error;
+mod failure;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod ice;
@@ -38,7 +39,9 @@ pub use command::{
 pub use counters::Counters;
 pub use data::{DATA_BACKLOG, DATA_WINDOW, data_weight};
 pub use demux::{DatagramKind, classify, stun_username};
+pub use dtls::DtlsFailure;
 pub use error::TransportError;
+pub use failure::TransportFailure;
 pub use ice::PATHS_MAX;
 pub use path::{Contents, Datagram, LocalAddresses, Output, Path, Proto, TcpConnection, Transmit};
 pub use srtp::{SRTCP_OVERHEAD_MAX, SRTP_OVERHEAD_MAX, SrtpError, SrtpProfile};

@@ -17,6 +17,7 @@ use crate::counters::Counters;
 use crate::data::{DATA_BACKLOG, DATA_WINDOW, DataAssociation, DataConfig, DataEvent, Dropped};
 use crate::demux::{DatagramKind, classify};
 use crate::dtls::{DtlsAssociation, DtlsFailure, DtlsOutput};
+use crate::failure::TransportFailure;
 use crate::ice::{CandidateText, Heard, IceAgent, read_candidate};
 use crate::liveness::{Liveness, Verdict};
 use crate::path::{Contents, Datagram, LocalAddresses, Output, Path, TcpConnection, Transmit};
@@ -198,7 +199,7 @@ impl Transport {
             dtls.handle_timeout(now);
         }
         if due(self.dtls_due) {
-            self.end("DTLS did not finish in time");
+            self.end(TransportFailure::HandshakeTimeout);
         }
         if let Some(data) = &mut self.data
             && due(data.poll_timeout())
@@ -305,7 +306,7 @@ impl Transport {
 
     fn set_remote(&mut self, now: Instant, parameters: &RemoteParameters) {
         if !self.ice.set_remote(now, &parameters.ice) {
-            return self.end("the peer's ICE user name fragment is too long");
+            return self.end(TransportFailure::UserFragment);
         }
         self.liveness.expect(now);
         let message_max = parameters.max_message_size.unwrap_or(u32::MAX);
@@ -317,7 +318,7 @@ impl Transport {
             }
             // A new certificate would need a new DTLS association (RFC 8842, section 5.5), which no client asks for.
             if self.dtls.as_ref().is_some_and(|dtls| dtls.expected() != parameters.fingerprint) {
-                self.end("the peer changed its certificate");
+                self.end(TransportFailure::CertificateChanged);
             }
             return;
         }
@@ -325,7 +326,7 @@ impl Transport {
         self.remote = Some(Remote { role, data_channels: parameters.data_channels, message_max });
         match DtlsAssociation::new(&self.config.certificate, role, parameters.fingerprint) {
             Ok(dtls) => self.dtls = Some(Box::new(dtls)),
-            Err(failure) => return self.end(failure.reason()),
+            Err(failure) => return self.end(failure.into()),
         }
         for datagram in std::mem::take(&mut self.early_dtls) {
             self.read_dtls(now, &datagram);
@@ -349,7 +350,7 @@ impl Transport {
         let sent = self.data.as_mut().map_or(Err(Dropped::NotOpen), |data| data.send(now, channel, payload));
         match (sent, channel.reliability()) {
             (Ok(()), _) => self.counters.messages_sent += 1,
-            (Err(Dropped::Overrun), _) => self.end("more reliable data waits than a peer may leave waiting"),
+            (Err(Dropped::Overrun), _) => self.end(TransportFailure::DataOverrun),
             (Err(_), Reliability::Reliable) => self.undelivered(payload.len()),
             (Err(_), Reliability::Lossy) => self.counters.messages_dropped_lossy += 1,
         }
@@ -408,7 +409,7 @@ impl Transport {
                     if self.ice.is_restarting() {
                         self.liveness.expect(now);
                     }
-                    self.tell_failed("no connectivity check from the peer");
+                    self.tell_failed(TransportFailure::NoChecks);
                 }
             }
         }
@@ -424,7 +425,7 @@ impl Transport {
                 self.outputs.push_back(Output::Transmit(transmit));
             }
             if let Err(failure) = self.exchange(now) {
-                self.end(failure.reason());
+                self.end(failure.into());
             }
         }
         self.note_paths();
@@ -461,7 +462,7 @@ impl Transport {
         let outputs = &mut self.outputs;
         let outcome = dtls.transmit(now, &mut |datagram| outputs.push_back(transmit(path, datagram)));
         if let Err(failure) = outcome {
-            self.end(failure.reason());
+            self.end(failure.into());
         }
     }
 
@@ -504,7 +505,7 @@ impl Transport {
                 DataEvent::Stalled => self.tell(TransportEvent::DataStalled),
                 DataEvent::Unsent(bytes) => self.undelivered(bytes),
                 DataEvent::Rejected => self.counters.data_rejected += 1,
-                DataEvent::Lost => return self.end("SCTP association lost"),
+                DataEvent::Lost => return self.end(TransportFailure::AssociationLost),
             }
         }
     }
@@ -546,11 +547,11 @@ impl Transport {
     /// Fails for good because of DTLS, which may have something to tell the peer.
     fn end_dtls(&mut self, now: Instant, failure: DtlsFailure) {
         self.transmit_dtls(now);
-        self.end(failure.reason());
+        self.end(failure.into());
     }
 
     /// Fails for good.
-    fn end(&mut self, reason: &'static str) {
+    fn end(&mut self, reason: TransportFailure) {
         if !self.over {
             self.tell_failed(reason);
             self.finish();
@@ -568,7 +569,7 @@ impl Transport {
         self.dtls_due = None;
     }
 
-    fn tell_failed(&mut self, reason: &'static str) {
+    fn tell_failed(&mut self, reason: TransportFailure) {
         if !std::mem::replace(&mut self.failed, true) {
             self.tell(TransportEvent::Failed { reason });
         }

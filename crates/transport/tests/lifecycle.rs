@@ -180,7 +180,7 @@ fn silence_disconnects_then_fails_and_a_restart_revives() {
         network.pass(&mut client, &mut server, seconds(12));
         assert_eq!((server.disconnected(), server.failed()), (2, None));
         network.pass(&mut client, &mut server, seconds(3));
-        assert_eq!((server.disconnected(), server.failed()), (2, Some("no connectivity check from the peer")));
+        assert_eq!((server.disconnected(), server.failed()), (2, Some(TransportFailure::NoChecks)));
         assert_eq!(server.transport.selected(), None, "nothing may be sent any more");
         network.cut = false;
         network.pass(&mut client, &mut server, seconds(5));
@@ -222,7 +222,7 @@ fn who_checks_but_never_shakes_hands_fails() {
     network.pass(&mut client, &mut server, seconds(18));
     assert_eq!(server.failed(), None);
     network.pass(&mut client, &mut server, seconds(4));
-    assert_eq!(server.failed(), Some("DTLS did not finish in time"));
+    assert_eq!(server.failed(), Some(TransportFailure::HandshakeTimeout));
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn a_wrong_certificate_fails() {
         client.add_candidate(network.now, candidate(SERVER));
         network.pass(&mut client, &mut server, seconds(5));
         let deceived = if client_expects == Ours::fingerprint() { &server } else { &client };
-        assert_eq!(deceived.failed(), Some("certificate does not match the fingerprint in the description"));
+        assert_eq!(deceived.failed(), Some(DtlsFailure::Fingerprint.into()));
         assert!(!deceived.transport.is_secure());
         assert_eq!(deceived.connected(), 0);
         assert!(deceived.transport.seal_rtp(&rtp(1).0, b"x", 1, &mut [0; 100]).is_err());
@@ -465,7 +465,7 @@ fn closing_says_good_bye_once() {
     let (mut network, mut client, mut server) = connect(15, true);
     server.transport.handle_command(network.now, TransportCommand::Close);
     assert!(network.run(&mut client, &mut server, seconds(1), |client, _| client.failed().is_some()));
-    assert_eq!(client.failed(), Some("closed by the peer"));
+    assert_eq!(client.failed(), Some(DtlsFailure::Closed.into()));
     assert_eq!(server.failed(), None, "it was asked to");
     assert_eq!((server.transport.selected(), server.transport.poll_timeout()), (None, None));
     server.send(network.now, Channel::Reliable, "late");

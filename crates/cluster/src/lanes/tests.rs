@@ -2,7 +2,7 @@
 
 use tutti_forward::{ForwardEvent, TrackKey};
 use tutti_id::RoomKey;
-use tutti_transport::{Channel, TransportEvent, TransportId};
+use tutti_transport::{Channel, TransportEvent, TransportFailure, TransportId};
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn a_full_room_loses_what_comes_again_and_keeps_what_does_not() {
         of_transport(TransportEvent::Connected { tcp: false }),
         of_transport(TransportEvent::ChannelOpen(Channel::Reliable)),
         message(Channel::Reliable),
-        of_transport(TransportEvent::Failed { reason: "test" }),
+        of_transport(TransportEvent::Failed { reason: TransportFailure::NoChecks }),
     ] {
         assert_eq!(lanes.report(event), Reported::Taken);
     }

@@ -131,6 +131,10 @@ impl RoomCore {
                     let identity = self.room.identity_of(key).unwrap_or_default().to_owned();
                     self.outputs.push_back(RoomOutput::Note(Note::Refused { identity, what, why }));
                 }
+                Spoken::MediaFailed(reason) => {
+                    let identity = self.room.identity_of(key).unwrap_or_default().to_owned();
+                    self.outputs.push_back(RoomOutput::Note(Note::MediaFailed { identity, reason }));
+                }
                 Spoken::Ended => self.remove(now, key),
             }
         }

@@ -133,7 +133,7 @@ fn a_panic_in_the_middle_of_a_round_ends_the_room_with_a_word_to_everyone() {
         matches!(output, RoomOutput::Media(MediaCommand::Transport { command: TransportCommand::Close, .. }))
     });
     assert_eq!((closed.count(), round.core().member_count()), (4, 0));
-    assert!(outputs.iter().any(|output| matches!(output, RoomOutput::Note(Note::Failed(Failure::Fault)))));
+    assert!(outputs.iter().any(|output| matches!(output, RoomOutput::Note(Note::Failed(Failure::Panic)))));
     assert!(!outputs.iter().any(|output| matches!(output, RoomOutput::Answer { .. })));
     assert!(matches!(outputs.last(), Some(RoomOutput::Over)));
 
@@ -145,7 +145,7 @@ fn a_panic_in_the_middle_of_a_round_ends_the_room_with_a_word_to_everyone() {
 fn a_panic_while_a_room_is_abandoned_loses_no_event() {
     let now = Instant::now();
     let mut round = with_two(now);
-    round.abandon_by(now, Failure::Fault, |_, _| panic!("a fault in the last words"));
+    round.abandon_by(now, Failure::Panic, |_, _| panic!("a fault in the last words"));
     assert!(round.is_over());
     let outputs = outputs(&mut round);
     assert_eq!(events(&outputs), ["started", "ann joined", "ann left", "finished"]);

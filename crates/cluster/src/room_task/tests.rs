@@ -71,7 +71,7 @@ async fn a_panic_while_effects_are_carried_out_leaves_no_room_behind() {
     lanes.post(RoomInput::Ask { ticket: Ticket(1), question: Question::Room }, WayBack::Ask(reply)).await;
     task.run(ends).await;
     assert!(answer.await.is_err(), "another room may answer");
-    assert_eq!((shared.directory.len(), shared.counters.room_panics.load(Ordering::Relaxed)), (0, 1));
+    assert_eq!((shared.directory.len(), shared.counters.rooms_panicked.load(Ordering::Relaxed)), (0, 1));
     assert!(shared.directory.by_key(KEY).is_none());
     assert!(finished(&told.lock().expect("no panic while it is held")));
 }
@@ -104,7 +104,9 @@ async fn a_room_that_lost_what_it_must_not_lose_is_abandoned() {
     shared.directory.report(connected(2));
     assert_eq!(shared.directory.reports_lost(), (0, 1));
     task.run(ends).await;
-    assert_eq!((shared.directory.len(), shared.counters.room_panics.load(Ordering::Relaxed)), (0, 0));
+    let Counters { rooms_panicked, rooms_overrun, .. } = &shared.counters;
+    assert_eq!((rooms_panicked.load(Ordering::Relaxed), rooms_overrun.load(Ordering::Relaxed)), (0, 1));
+    assert_eq!(shared.directory.len(), 0);
     assert!(finished(&told.lock().expect("no panic")));
 }
 

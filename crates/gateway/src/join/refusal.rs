@@ -57,6 +57,8 @@ pub(crate) enum Refusal {
     JoinRequestTooLarge,
     #[error("cannot unmarshal join request")]
     JoinRequestProto,
+    #[error("the server is full: max clients {0}")]
+    TooManyClients(usize),
     #[error(transparent)]
     Node(#[from] JoinError),
 }
@@ -83,9 +85,10 @@ impl Refusal {
             // No client tries again by itself on this one, and all show the sentence.
             Self::Node(JoinError::Refused(tutti_room::JoinError::Full { .. })) => StatusCode::FORBIDDEN,
             Self::Node(JoinError::RoomNotFound) => StatusCode::NOT_FOUND,
-            Self::Node(JoinError::Unavailable | JoinError::Refused(tutti_room::JoinError::Closed)) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::TooManyClients(_)
+            | Self::Node(
+                JoinError::NodeFull { .. } | JoinError::Stopping | JoinError::Refused(tutti_room::JoinError::Closed),
+            ) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Node(JoinError::Refused(tutti_room::JoinError::TooOften)) => StatusCode::TOO_MANY_REQUESTS,
             Self::Node(JoinError::RoomFailed) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Node(
@@ -138,13 +141,15 @@ impl Refusal {
             | Self::JoinRequestTooLarge
             | Self::JoinRequestProto => "join_request",
             Self::Node(JoinError::RoomNotFound) => "room_not_found",
-            Self::Node(JoinError::Unavailable) => "unavailable",
+            Self::TooManyClients(_) => "too_many_clients",
+            Self::Node(JoinError::NodeFull { .. }) => "too_many_rooms",
+            Self::Node(JoinError::Stopping) => "stopping",
             Self::Node(JoinError::RoomFailed) => "room_failed",
             Self::Node(JoinError::Settings(_)) => "room_settings",
             Self::Node(JoinError::Refused(refused)) => match refused {
                 tutti_room::JoinError::Full { .. } => "room_full",
                 tutti_room::JoinError::TooOften => "too_often",
-                tutti_room::JoinError::Closed => "unavailable",
+                tutti_room::JoinError::Closed => "room_closed",
                 tutti_room::JoinError::IdentityEmpty => "identity",
                 tutti_room::JoinError::Text(_) => "limits",
             },

@@ -7,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use tutti_cluster::NodeCounts;
+use tutti_cluster::{Failure, NodeCounts};
 use tutti_media::{MediaMetrics, ShardMetrics};
 
 /// Those of a shard's numbers that go up and down; the others only go up.
@@ -33,7 +33,7 @@ impl Collector for Readings {
         gauge(&mut encoder, "http_connections", "Connections that have not joined", self.http_connections)?;
         let help = "Connections that had not joined and were closed to make room for others";
         counter(&mut encoder, "http_connections_closed", help, self.http_connections_closed)?;
-        counter(&mut encoder, "room_panics", "Rooms that ended by a fault of the server", counts.room_panics)?;
+        abandoned(&mut encoder, counts)?;
         let help = "Reports of shards that a room was too busy to take";
         counter(&mut encoder, "media_events_dropped", help, counts.media_events_dropped)?;
         let help = "Reports of shards that must not be lost and that a room was too busy to take; it was abandoned";
@@ -61,8 +61,32 @@ impl Collector for Readings {
         counter(&mut encoder, "media_tcp_refused", help, tcp.refused)?;
         let help = "Connections for media over TCP closed because they began with no check for anybody here";
         counter(&mut encoder, "media_tcp_invalid", help, tcp.invalid)?;
+        failed(&mut encoder, &self.media.shards)?;
         per_shard(&mut encoder, &self.media.shards)
     }
+}
+
+/// One line for each reason.
+fn abandoned(encoder: &mut DescriptorEncoder<'_>, counts: &NodeCounts) -> fmt::Result {
+    let help = "Rooms abandoned by the server, by reason";
+    let mut family = encoder.encode_descriptor("rooms_abandoned", help, None, MetricType::Counter)?;
+    for why in [Failure::Panic, Failure::Overrun] {
+        ConstCounter::new(counts.abandoned(why)).encode(family.encode_family(&[("reason", why.name())])?)?;
+    }
+    Ok(())
+}
+
+/// One line for each shard and reason.
+fn failed(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardMetrics]) -> fmt::Result {
+    let help = "Shard: transports that failed, by reason";
+    let mut family = encoder.encode_descriptor("media_transports_failed", help, None, MetricType::Counter)?;
+    for (number, shard) in shards.iter().enumerate() {
+        for (reason, count) in shard.failures.by_reason() {
+            let labels = [("shard", number.to_string()), ("reason", reason.name().to_owned())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// One family for each number, one line in it for each shard.

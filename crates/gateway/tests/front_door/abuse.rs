@@ -93,7 +93,7 @@ async fn a_full_house_refuses_in_words_and_takes_the_next_one_later() {
     let (second, _) = server.join("stage", "second").await;
     let target = format!("/rtc?protocol=15&sdk=js&access_token={}", token(&Claims::join("stage", "third")));
     let refused = server.connect(&target).await.err().expect("the house is full");
-    assert_eq!((refused.status, refused.body.as_str()), (503, "the server is at its limit or shutting down"));
+    assert_eq!((refused.status, refused.body.as_str()), (503, "the server is full: max clients 2"));
     drop(first);
     let later = async {
         while server.connect(&target).await.is_err() {

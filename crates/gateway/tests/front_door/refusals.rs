@@ -136,7 +136,7 @@ async fn a_full_room_is_said_to_be_full() {
         let join = server.connect(&target(path, "bea")).await.err().expect("join is refused");
         let validation = server.get(&target(&validate, "bea")).await;
         for answer in [join, validation] {
-            assert_eq!((answer.status, answer.body.as_str()), (403, "room is full"), "{path}");
+            assert_eq!((answer.status, answer.body.as_str()), (403, "room is full: max participants 1"), "{path}");
         }
         // Who is in may come again, and a place that is free is given away.
         assert_eq!(server.get(&target(&validate, "ada")).await.status, 200);

@@ -12,7 +12,7 @@ use tutti_id::ShardNumber;
 use tutti_rtp::Ssrc;
 use tutti_transport::{
     OpenTransport, Output, Proto, Reliability, TcpConnection, Transmit, Transport, TransportCommand, TransportEvent,
-    TransportId,
+    TransportFailure, TransportId,
 };
 
 use super::command::ShardCommand;
@@ -72,10 +72,7 @@ impl ShardCore {
             return;
         }
         if self.half_open >= HALF_OPEN_MAX {
-            self.metrics.refused_half_open += 1;
-            let event = TransportEvent::Failed { reason: "too many handshakes under way" };
-            self.events.push_back(MediaEvent::Transport { id, event });
-            return;
+            return self.failed(id, TransportFailure::TooManyHandshakes);
         }
         self.half_open += 1;
         let mut transport = Transport::new(open, &self.config.local, &self.config.transport, self.random.random(), now);
@@ -377,9 +374,14 @@ impl ShardCore {
     /// Ends a peer whose handling panicked.
     pub(super) fn fail(&mut self, _now: Instant, index: PeerIndex) {
         let Some(peer) = self.peers.get(index.slot()) else { return };
-        let (id, event) = (peer.id, TransportEvent::Failed { reason: "internal error" });
-        self.events.push_back(MediaEvent::Transport { id, event });
+        self.failed(peer.id, TransportFailure::Panic);
         self.remove_peer(index);
+    }
+
+    /// A transport failed that cannot say so itself.
+    fn failed(&mut self, id: TransportId, reason: TransportFailure) {
+        self.metrics.failures.count(reason);
+        self.events.push_back(MediaEvent::Transport { id, event: TransportEvent::Failed { reason } });
     }
 
     /// Takes what a transport wants after anything was done to it, and brings the tables in line with it.
@@ -406,7 +408,9 @@ impl ShardCore {
                 Output::Event(event) => {
                     self.metrics.data_stalled += u64::from(matches!(event, TransportEvent::DataStalled));
                     connected |= matches!(event, TransportEvent::Connected { .. });
-                    self.metrics.transports_failed += u64::from(matches!(event, TransportEvent::Failed { .. }));
+                    if let TransportEvent::Failed { reason } = event {
+                        self.metrics.failures.count(reason);
+                    }
                     self.events.push_back(MediaEvent::Transport { id: peer.id, event });
                 }
             }

@@ -25,7 +25,7 @@ use rand::rngs::StdRng;
 use tutti_forward::ForwardCommand;
 use tutti_id::{RoomKey, ShardNumber};
 use tutti_room::{MemberKey, Notice, Request, SubscriptionNumber};
-use tutti_transport::{Fingerprint, TransportCommand, TransportEvent, TransportId};
+use tutti_transport::{Fingerprint, TransportCommand, TransportEvent, TransportFailure, TransportId};
 
 use crate::Frame;
 use crate::negotiation::Peer;
@@ -131,6 +131,8 @@ pub enum Output {
         /// What was wrong with it.
         why: String,
     },
+    /// A transport of the client gave up; for the log, what follows from it comes as other outputs.
+    MediaFailed(TransportFailure),
     /// The dialogue is over: nothing follows.
     Ended,
 }
@@ -304,8 +306,9 @@ impl Session {
                 }
             }
             TransportEvent::Disconnected => {}
-            TransportEvent::Failed { .. } => {
+            TransportEvent::Failed { reason } => {
                 link.failed = true;
+                self.outputs.push_back(Output::MediaFailed(reason));
                 self.media_failed(now);
             }
             TransportEvent::ChannelOpen(channel) => self.channel_open(now, id, channel),

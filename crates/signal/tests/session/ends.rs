@@ -9,7 +9,7 @@ use proto::signal_response::Message;
 use tutti_id::RoomKey;
 use tutti_room::{MemberKey, Notice, Request};
 use tutti_signal::{Mode, Output};
-use tutti_transport::{TransportCommand, TransportEvent};
+use tutti_transport::{DtlsFailure, TransportCommand, TransportEvent, TransportFailure};
 
 use crate::stage::{ask, drain, joined, said, start, subscribe};
 
@@ -79,7 +79,7 @@ fn failed_media_asks_for_a_resume_and_is_given_up_after_the_grace() {
     let [transport, _] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
     session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
     drain(&mut session);
-    session.handle_transport(now, transport, TransportEvent::Failed { reason: "consent" });
+    session.handle_transport(now, transport, TransportEvent::Failed { reason: TransportFailure::NoChecks });
     assert!(drain(&mut session).is_empty(), "the client may be leaving");
     let due = session.poll_timeout().expect("a deadline");
     assert_eq!(due, now + Duration::from_millis(500));
@@ -105,7 +105,7 @@ fn a_connection_that_works_does_not_make_up_for_one_that_is_gone() {
         session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
     }
     let [publisher, subscriber] = both;
-    session.handle_transport(now, subscriber, TransportEvent::Failed { reason: "closed by the peer" });
+    session.handle_transport(now, subscriber, TransportEvent::Failed { reason: DtlsFailure::Closed.into() });
     session.handle_timeout(session.poll_timeout().expect("a deadline"));
     session.resume(now, 0);
     session.handle_transport(now, publisher, TransportEvent::Connected { tcp: false });
@@ -116,7 +116,9 @@ fn a_connection_that_works_does_not_make_up_for_one_that_is_gone() {
     assert!(matches!(drain(&mut session).last(), Some(Output::Ended)), "it can only begin anew");
 
     let (mut session, _) = joined(start(Mode::Dual), now);
-    for event in [TransportEvent::Failed { reason: "no consent" }, TransportEvent::Connected { tcp: false }] {
+    for event in
+        [TransportEvent::Failed { reason: TransportFailure::NoChecks }, TransportEvent::Connected { tcp: false }]
+    {
         session.handle_transport(now, subscriber, event);
     }
     session.handle_timeout(now + Duration::from_secs(60));
@@ -130,7 +132,7 @@ fn a_leave_that_the_end_of_the_media_overtook_is_a_leave() {
     let [transport, _] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
     session.handle_transport(now, transport, TransportEvent::Connected { tcp: false });
     drain(&mut session);
-    session.handle_transport(now, transport, TransportEvent::Failed { reason: "closed" });
+    session.handle_transport(now, transport, TransportEvent::Failed { reason: DtlsFailure::Closed.into() });
     let outputs = ask(&mut session, now + Duration::from_millis(100), Ask::Leave(proto::LeaveRequest::default()));
     assert!(matches!(outputs[0], Output::Room(Request::Leave(proto::DisconnectReason::ClientInitiated))));
     assert!(said(&outputs).is_empty(), "nobody is asked to resume");

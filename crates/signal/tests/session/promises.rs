@@ -10,7 +10,7 @@ use proto::signal_response::Message;
 use tutti_id::RoomKey;
 use tutti_room::{Delivery, MemberKey};
 use tutti_signal::{Mode, Output, Session};
-use tutti_transport::{Channel, TransportCommand, TransportEvent, TransportId};
+use tutti_transport::{Channel, TransportCommand, TransportEvent, TransportFailure, TransportId};
 
 use crate::stage::{PUBLISH, ask, drain, joined, offer, said, start};
 
@@ -39,7 +39,7 @@ fn failed() -> (Session, Instant) {
     let (mut session, _) = joined(start(Mode::Dual), now);
     let [_, subscriber] = transports();
     session.handle_transport(now, subscriber, TransportEvent::Connected { tcp: false });
-    session.handle_transport(now, subscriber, TransportEvent::Failed { reason: "consent" });
+    session.handle_transport(now, subscriber, TransportEvent::Failed { reason: TransportFailure::NoChecks });
     drain(&mut session);
     (session, now)
 }

@@ -43,7 +43,7 @@ use crate::certificate::Certificate;
 use crate::command::{DtlsRole, Fingerprint};
 use crate::srtp::SrtpProfile;
 use client::Client;
-pub(crate) use failure::DtlsFailure;
+pub use failure::DtlsFailure;
 use flight::Flight;
 use message::{Message, Reassembly, kind};
 use proof::Peer;

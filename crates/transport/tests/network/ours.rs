@@ -113,7 +113,7 @@ impl Ours {
         self.events.iter().filter(|event| matches!(event, TransportEvent::Disconnected)).count()
     }
 
-    pub fn failed(&self) -> Option<&'static str> {
+    pub fn failed(&self) -> Option<TransportFailure> {
         self.events.iter().find_map(|event| match event {
             TransportEvent::Failed { reason } => Some(*reason),
             _ => None,

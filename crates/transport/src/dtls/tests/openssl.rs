@@ -203,10 +203,6 @@ fn what_cannot_be_trusted_or_spoken_is_refused_by_name() {
     for role in ROLES {
         let wrong = refused(&rsa, role, Fingerprint([3; 32]), CIPHERS, SRTP);
         assert_eq!(wrong, Some(DtlsFailure::Fingerprint), "{role:?}");
-        assert_eq!(
-            wrong.map(DtlsFailure::reason),
-            Some("certificate does not match the fingerprint in the description")
-        );
         // A key of 1024 bits; OpenSSL itself wants to be asked for so little security.
         let weak = "DEFAULT:@SECLEVEL=0";
         assert_eq!(refused(&short, role, short.fingerprint(), weak, SRTP), Some(DtlsFailure::Key), "{role:?}");
