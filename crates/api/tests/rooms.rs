@@ -1,9 +1,6 @@
 //! `livekit.RoomService` without sockets: rights, forms, answers and errors. What it does to participants is tried with
 //! real clients in `tests/e2e/python`.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, SystemTime};
-
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
@@ -13,35 +10,16 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use tutti_api::Settings;
 use tutti_cluster::{Node, NodeConfig};
-use tutti_media::MediaConfig;
-use tutti_signal::Facts;
-use tutti_token::{Claims, Keys, Secret, VideoGrants};
-
-fn keys() -> Keys {
-    Keys::one("key", Secret::new("a secret of more than thirty-two bytes"))
-}
+use tutti_harness::keys;
+use tutti_token::{Claims, VideoGrants};
 
 fn api() -> Router {
-    let media = MediaConfig {
-        bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        udp_port_base: 0,
-        tcp_port: None,
-        shards: 1,
-        loopback: true,
-        pin: false,
-        ..MediaConfig::default()
-    };
-    let facts =
-        Facts { server_info: proto::ServerInfo::default(), codecs: Vec::new(), ping_interval_s: 5, ping_timeout_s: 15 };
-    let room = tutti_room::Settings::default();
-    let node = Node::start(NodeConfig { media, facts, ice_servers: Vec::new(), room, auto_create: true, rooms_max: 2 })
-        .expect("free ports");
+    let node = Node::start(NodeConfig { rooms_max: 2, ..tutti_harness::node() }).expect("free ports");
     tutti_api::router(node, Settings { keys: keys(), room_name_bytes: 16 })
 }
 
 fn token(video: VideoGrants) -> String {
-    let claims = Claims { video, ..Claims::default() };
-    keys().sign("key", &claims, SystemTime::now(), Duration::from_secs(60)).expect("signs")
+    tutti_harness::token(&Claims { video, ..Claims::default() })
 }
 
 fn creator() -> String {

@@ -1,17 +1,23 @@
 //! Whole calls on loopback: a server in this process, headless clients over WebSocket and UDP.
 
-mod server;
-
 use std::time::Duration;
 
-use server::Server;
 use tokio::time::timeout;
 use tutti_client::{Client, Endpoint, Figures, JoinOptions, Mode, TrackPlan, VideoQuality};
+use tutti_harness::{Server, ServerConfig};
+use tutti_media::MediaConfig;
 
 /// Nothing takes this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const VIDEO: TrackPlan = TrackPlan::Video { kbps: 300, simulcast: false };
+
+/// Two shards, so that media crosses between them.
+fn server() -> Server {
+    let mut config = ServerConfig::default();
+    config.node.media = MediaConfig { shards: 2, ..config.node.media };
+    Server::start(config)
+}
 
 async fn until(client: &Client, what: &str, wanted: impl FnMut(&Figures) -> bool) {
     let outcome = timeout(PATIENCE, client.until(wanted)).await;
@@ -22,7 +28,7 @@ async fn until(client: &Client, what: &str, wanted: impl FnMut(&Figures) -> bool
 }
 
 async fn one_publisher_and_three_subscribers(mode: Mode) {
-    let server = Server::start().await;
+    let server = server();
     let endpoint = Endpoint::new().unwrap();
     let publish = vec![TrackPlan::Audio, VIDEO];
     let options = JoinOptions { mode, publish, ..server.options("stage", "ada") };
@@ -71,7 +77,7 @@ async fn calls_on_two_connections() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscriber_moves_between_simulcast_layers() {
-    let server = Server::start().await;
+    let server = server();
     let endpoint = Endpoint::new().unwrap();
     let publish = vec![TrackPlan::Video { kbps: 900, simulcast: true }];
     let publisher = Client::join(&endpoint, JoinOptions { publish, ..server.options("stage", "ada") }).await.unwrap();
@@ -95,7 +101,7 @@ async fn a_subscriber_moves_between_simulcast_layers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_of_joins_loses_nobody() {
-    let server = Server::start().await;
+    let server = server();
     let endpoint = Endpoint::new().unwrap();
     let joins: Vec<_> = (0..100)
         .map(|number| {
@@ -125,7 +131,7 @@ async fn a_burst_of_joins_loses_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refusals_are_told() {
-    let server = Server::start().await;
+    let server = server();
     let endpoint = Endpoint::new().unwrap();
     let options = JoinOptions { token: "nonsense".to_owned(), ..server.options("stage", "ada") };
     let refused = Client::join(&endpoint, options).await.err().expect("no such token");

@@ -42,6 +42,26 @@ pub struct JoinRequest {
     pub sync_state: Option<proto::SyncState>,
 }
 
+impl JoinRequest {
+    /// A first join to a room that is there, which asks for nothing besides.
+    pub fn new(room: RoomName, joiner: Joiner, mode: Mode) -> Self {
+        Self {
+            room,
+            create: false,
+            room_config: None,
+            mode,
+            protocol: u32::try_from(joiner.client.protocol).unwrap_or_default(),
+            joiner,
+            resume: None,
+            disable_ice_lite: false,
+            subscriber_allow_pause: None,
+            add_tracks: Vec::new(),
+            publisher_offer: None,
+            sync_state: None,
+        }
+    }
+}
+
 /// Why a join was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {

@@ -1,77 +1,29 @@
 //! A whole node without HTTP: joins, resumes, refusals, slow clients and the end, over real media ports on loopback.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
-
 use livekit_protocol as proto;
 use proto::leave_request::Action;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tokio::time::timeout;
 use tutti_cluster::{AdminRefusal, Attached, Failure, JoinError, JoinRequest, Node, NodeConfig, Outgoing, Resume};
+use tutti_harness::PATIENCE;
 use tutti_id::{AppId, RoomName};
 use tutti_media::MediaConfig;
-use tutti_room::{AdminError, BadText, Joiner, Settings, SettingsError};
-use tutti_signal::{Facts, Mode};
-
-/// Nothing here takes longer unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
+use tutti_room::{AdminError, BadText, Settings, SettingsError};
+use tutti_signal::Mode;
 
 fn node(room: Settings) -> Node {
     Node::start(config(room)).expect("media ports on loopback")
 }
 
+/// Two shards, with TCP; two rooms at most.
 fn config(room: Settings) -> NodeConfig {
-    let media = MediaConfig {
-        bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        udp_port_base: 0,
-        tcp_port: Some(0),
-        shards: 2,
-        loopback: true,
-        pin: false,
-        ..MediaConfig::default()
-    };
-    let facts = Facts {
-        server_info: proto::ServerInfo { version: "1.8.0".into(), protocol: 17, ..Default::default() },
-        codecs: room.codecs.clone(),
-        ping_interval_s: 5,
-        ping_timeout_s: 15,
-    };
-    NodeConfig { media, facts, ice_servers: Vec::new(), room, auto_create: true, rooms_max: 2 }
+    let media = MediaConfig { tcp_port: Some(0), shards: 2, ..tutti_harness::media() };
+    NodeConfig { media, room, rooms_max: 2, ..tutti_harness::node() }
 }
 
 fn request(room: &str, identity: &str) -> JoinRequest {
-    JoinRequest {
-        room: RoomName::of_default_app(room),
-        create: false,
-        room_config: None,
-        joiner: Joiner {
-            identity: identity.into(),
-            name: String::new(),
-            metadata: String::new(),
-            attributes: Default::default(),
-            kind: proto::participant_info::Kind::Standard,
-            kind_details: Vec::new(),
-            permission: proto::ParticipantPermission {
-                can_subscribe: true,
-                can_publish: true,
-                can_publish_data: true,
-                ..Default::default()
-            },
-            client: proto::ClientInfo { protocol: 16, ..Default::default() },
-            auto_subscribe: true,
-            auto_subscribe_data_track: false,
-            adaptive_stream: false,
-        },
-        mode: Mode::Single,
-        protocol: 16,
-        resume: None,
-        disable_ice_lite: false,
-        subscriber_allow_pause: None,
-        add_tracks: Vec::new(),
-        publisher_offer: None,
-        sync_state: None,
-    }
+    tutti_harness::join(room, identity, Mode::Single)
 }
 
 /// The next message to the client; `None` when its socket is to be closed.

@@ -7,59 +7,29 @@ use livekit_protocol as proto;
 use proto::leave_request::Action;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
-use tutti_cluster::{
-    JoinRequest, Outgoing, Refusal, Resume, RoomCore, RoomInput, RoomOutput, RoomStart, Seat, SocketNumber,
-};
-use tutti_id::{RoomKey, RoomName, ShardNumber};
+use tutti_cluster::{JoinRequest, Outgoing, Refusal, Resume, RoomCore, RoomInput, RoomOutput, RoomStart, SocketNumber};
+use tutti_harness::{UNIX_MS, seat};
+use tutti_id::RoomKey;
 use tutti_media::{MediaCommand, MediaEvent};
-use tutti_room::{Joiner, MemberKey, Room, Settings};
-use tutti_signal::{Facts, Mode, Placement};
-use tutti_transport::{Fingerprint, TransportCommand, TransportEvent};
+use tutti_room::{MemberKey, Room, Settings};
+use tutti_signal::Mode;
+use tutti_transport::{TransportCommand, TransportEvent};
 
 /// A browser's offer with a microphone, a camera and data channels.
 const PUBLISH: &str = include_str!("../../sdp/tests/fixtures/chrome_publish_vp8_offer.sdp");
 
-const UNIX_MS: i64 = 1_700_000_000_000;
-
 fn room(now: Instant) -> RoomCore {
-    let settings = Settings::default();
-    let facts = Facts {
-        server_info: proto::ServerInfo::default(),
-        codecs: settings.codecs.clone(),
-        ping_interval_s: 5,
-        ping_timeout_s: 15,
-    };
-    let room = Room::new(settings, 1, now, UNIX_MS);
-    RoomCore::new(RoomStart { key: RoomKey(1), room, facts: Arc::new(facts), sif_trailer: vec![0; 16] })
+    let room = Room::new(Settings::default(), 1, now, UNIX_MS);
+    RoomCore::new(RoomStart {
+        key: RoomKey(1),
+        room,
+        facts: Arc::new(tutti_harness::facts()),
+        sif_trailer: vec![0; 16],
+    })
 }
 
 fn request(identity: &str, mode: Mode) -> JoinRequest {
-    JoinRequest {
-        room: RoomName::of_default_app("r"),
-        create: true,
-        room_config: None,
-        joiner: Joiner {
-            identity: identity.into(),
-            name: String::new(),
-            metadata: String::new(),
-            attributes: Default::default(),
-            kind: proto::participant_info::Kind::Standard,
-            kind_details: Vec::new(),
-            permission: proto::ParticipantPermission { can_subscribe: true, can_publish: true, ..Default::default() },
-            client: proto::ClientInfo { protocol: 16, ..Default::default() },
-            auto_subscribe: true,
-            auto_subscribe_data_track: false,
-            adaptive_stream: false,
-        },
-        mode,
-        protocol: 16,
-        resume: None,
-        disable_ice_lite: false,
-        subscriber_allow_pause: None,
-        add_tracks: Vec::new(),
-        publisher_offer: None,
-        sync_state: None,
-    }
+    JoinRequest { create: true, ..tutti_harness::join("r", identity, mode) }
 }
 
 /// Lets somebody in: the answer, and what else is said.
@@ -90,11 +60,6 @@ fn join(
 fn ask(core: &mut RoomCore, now: Instant, member: MemberKey, socket: u64, message: Ask) {
     let request = Box::new(proto::SignalRequest { message: Some(message) });
     core.handle(now, UNIX_MS, RoomInput::Request { member, socket: SocketNumber(socket), request }, &mut seat);
-}
-
-fn seat(members: usize) -> Seat {
-    let placement = Placement { shard: ShardNumber(0), candidates: Vec::new(), fingerprint: Fingerprint([0; 32]) };
-    Seat { placement, ice_servers: Vec::new(), seed: [members as u8; 32] }
 }
 
 fn handle(core: &mut RoomCore, now: Instant, input: RoomInput) -> Vec<RoomOutput> {

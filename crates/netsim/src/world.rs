@@ -557,45 +557,38 @@ fn short(message: &Option<impl std::fmt::Debug>) -> String {
 }
 
 fn join_request(client: &Client, resume: Option<String>, offer: Option<proto::SessionDescription>) -> JoinRequest {
-    const PROTOCOL: i32 = 16;
     let info = proto::ClientInfo {
         sdk: proto::client_info::Sdk::Js.into(),
         version: "2.15.0".into(),
-        protocol: PROTOCOL,
+        protocol: 16,
         browser: "chrome".into(),
         browser_version: "140.0".into(),
         ..Default::default()
     };
-    JoinRequest {
-        room: RoomName::of_default_app(client.room.clone()),
-        create: true,
-        room_config: None,
-        joiner: Joiner {
-            identity: client.identity.clone(),
-            name: String::new(),
-            metadata: String::new(),
-            attributes: BTreeMap::new(),
-            kind: proto::participant_info::Kind::Standard,
-            kind_details: Vec::new(),
-            permission: proto::ParticipantPermission {
-                can_subscribe: true,
-                can_publish: true,
-                can_publish_data: true,
-                can_update_metadata: true,
-                ..Default::default()
-            },
-            client: info,
-            auto_subscribe: true,
-            auto_subscribe_data_track: false,
-            adaptive_stream: false,
+    let joiner = Joiner {
+        identity: client.identity.clone(),
+        name: String::new(),
+        metadata: String::new(),
+        attributes: BTreeMap::new(),
+        kind: proto::participant_info::Kind::Standard,
+        kind_details: Vec::new(),
+        permission: proto::ParticipantPermission {
+            can_subscribe: true,
+            can_publish: true,
+            can_publish_data: true,
+            can_update_metadata: true,
+            ..Default::default()
         },
-        mode: if client.mode == Mode::Single { Mode::Single } else { Mode::Dual },
-        protocol: PROTOCOL as u32,
+        client: info,
+        auto_subscribe: true,
+        auto_subscribe_data_track: false,
+        adaptive_stream: false,
+    };
+    let mode = if client.mode == Mode::Single { Mode::Single } else { Mode::Dual };
+    JoinRequest {
+        create: true,
         resume: resume.map(|sid| Resume { sid }),
-        disable_ice_lite: false,
-        subscriber_allow_pause: None,
-        add_tracks: Vec::new(),
         publisher_offer: offer,
-        sync_state: None,
+        ..JoinRequest::new(RoomName::of_default_app(client.room.clone()), joiner, mode)
     }
 }

@@ -14,7 +14,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("client", &["tutti-client"]),
     ("bin", &["tutti"]),
     // Tests of everything below; nothing imports it.
-    ("test", &["tutti-netsim"]),
+    ("test", &["tutti-harness", "tutti-netsim"]),
 ];
 
 /// Arrows within a layer that are allowed all the same.

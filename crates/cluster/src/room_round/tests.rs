@@ -6,58 +6,28 @@ use std::time::Duration;
 use proto::leave_request::Action;
 use proto::participant_info::State;
 use proto::signal_response::Message;
+use tutti_harness::UNIX_MS;
 use tutti_id::{RoomKey, RoomName, ShardNumber};
 use tutti_media::{MediaCommand, MediaEvent};
-use tutti_room::{Joiner, Room, RoomEventKind, Settings};
-use tutti_signal::{Facts, Mode, Placement};
+use tutti_room::{Room, RoomEventKind, Settings};
+use tutti_signal::{Mode, Placement};
 use tutti_transport::{Fingerprint, TransportCommand, TransportEvent};
 
 use super::*;
 use crate::input::{Outgoing, Question, SocketNumber, Ticket};
 use crate::join::JoinRequest;
 
-const UNIX_MS: i64 = 1_700_000_000_000;
 const KEY: RoomKey = RoomKey(1);
 
 fn round(now: Instant) -> RoomRound {
     let settings = Settings { name: "r".into(), ..Settings::default() };
-    let facts = Facts {
-        server_info: proto::ServerInfo::default(),
-        codecs: settings.codecs.clone(),
-        ping_interval_s: 5,
-        ping_timeout_s: 15,
-    };
     let room = Room::new(settings, 1, now, UNIX_MS);
-    RoomRound::new(RoomStart { key: KEY, room, facts: Arc::new(facts), sif_trailer: vec![0; 16] })
+    RoomRound::new(RoomStart { key: KEY, room, facts: Arc::new(tutti_harness::facts()), sif_trailer: vec![0; 16] })
 }
 
 fn join(socket: u64, identity: &str) -> RoomInput {
-    let request = JoinRequest {
-        room: RoomName::of_default_app("r"),
-        create: true,
-        room_config: None,
-        joiner: Joiner {
-            identity: identity.into(),
-            name: String::new(),
-            metadata: String::new(),
-            attributes: Default::default(),
-            kind: proto::participant_info::Kind::Standard,
-            kind_details: Vec::new(),
-            permission: proto::ParticipantPermission { can_subscribe: true, can_publish: true, ..Default::default() },
-            client: proto::ClientInfo { protocol: 16, ..Default::default() },
-            auto_subscribe: true,
-            auto_subscribe_data_track: false,
-            adaptive_stream: false,
-        },
-        mode: Mode::Single,
-        protocol: 16,
-        resume: None,
-        disable_ice_lite: false,
-        subscriber_allow_pause: None,
-        add_tracks: Vec::new(),
-        publisher_offer: None,
-        sync_state: None,
-    };
+    let room = RoomName::of_default_app("r");
+    let request = JoinRequest::new(room, tutti_harness::joiner(identity), Mode::Single);
     RoomInput::Join { socket: SocketNumber(socket), request: Box::new(request) }
 }
 

@@ -1,12 +1,10 @@
 //! However a room's task ends, nothing of the room is left.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use tutti_media::{MediaConfig, MediaEvent, MediaPlane};
+use tutti_media::{MediaEvent, MediaPlane};
 use tutti_room::{RoomEventKind, Settings};
-use tutti_signal::Facts;
 use tutti_transport::{TransportEvent, TransportId};
 
 use super::*;
@@ -17,24 +15,10 @@ const KEY: RoomKey = RoomKey(1);
 
 fn shared(events: EventSink) -> Arc<Shared> {
     let directory = Arc::new(Directory::default());
-    let config = MediaConfig {
-        bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
-        udp_port_base: 0,
-        tcp_port: None,
-        shards: 1,
-        loopback: true,
-        pin: false,
-        ..MediaConfig::default()
-    };
     let sink = directory.clone();
-    let media = MediaPlane::start(config, Arc::new(move |event| sink.report(event))).expect("media ports on loopback");
-    let facts = Facts {
-        server_info: Default::default(),
-        codecs: Settings::default().codecs,
-        ping_interval_s: 5,
-        ping_timeout_s: 15,
-    };
-    let facts = Arc::new(facts);
+    let media = MediaPlane::start(tutti_harness::media(), Arc::new(move |event| sink.report(event)))
+        .expect("media ports on loopback");
+    let facts = Arc::new(tutti_harness::facts());
     Arc::new(Shared { media, facts, ice_servers: Vec::new(), directory, counters: Counters::default(), events })
 }
 

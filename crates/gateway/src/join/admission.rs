@@ -71,19 +71,17 @@ pub(crate) fn admit(
     client::complete(&mut asked.client, call.user_agent, call.address);
 
     let joiner = joiner(&claims, &asked);
+    let room = RoomName::of_default_app(claims.video.room.clone());
     let request = JoinRequest {
-        room: RoomName::of_default_app(claims.video.room.clone()),
         create: claims.video.room_create,
         room_config,
-        joiner,
-        mode: asked.mode,
-        protocol: u32::try_from(asked.client.protocol).unwrap_or_default(),
         resume: asked.resume,
         disable_ice_lite: asked.disable_ice_lite,
         subscriber_allow_pause: asked.subscriber_allow_pause,
         add_tracks: asked.add_tracks,
         publisher_offer: asked.publisher_offer,
         sync_state: asked.sync_state,
+        ..JoinRequest::new(room, joiner, asked.mode)
     };
     Ok(Admission { request, issuer: Issuer { keys: keys.clone(), claims } })
 }

@@ -1,7 +1,5 @@
 //! Clients that mean harm: what they do is bounded and counted, and others do not notice.
 
-use std::time::Duration;
-
 use livekit_protocol as proto;
 use proto::signal_request::Message as Request;
 use proto::signal_response::Message as Response;
@@ -11,9 +9,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tutti_token::Claims;
 
-use crate::server::{Server, start, start_for, token};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::server::{PATIENCE, Server, start, start_for, token};
 
 /// The value of a metric without labels.
 async fn metric(server: &Server, name: &str) -> u64 {
@@ -25,7 +21,7 @@ async fn metric(server: &Server, name: &str) -> u64 {
 #[tokio::test]
 async fn connections_that_say_nothing_keep_nobody_out() {
     const PLACES: usize = 20;
-    let server = start_for(true, None, PLACES).await;
+    let server = start_for(true, None, PLACES);
     let (mut early, _) = server.join("stage", "early").await;
     let mut silent = Vec::new();
     for number in 0..3 * PLACES {
@@ -71,7 +67,7 @@ async fn fairness_sees_clients_and_not_their_proxy() {
         };
         timeout(PATIENCE, asked).await.expect("server answers or closes").is_ok()
     }
-    let server = start_for(true, None, PLACES).await;
+    let server = start_for(true, None, PLACES);
     let mut honest = TcpStream::connect(server.address).await.expect("connects");
     assert!(ask(&mut honest, "203.0.113.1").await);
     let mut greedy = Vec::new();
@@ -88,11 +84,11 @@ async fn fairness_sees_clients_and_not_their_proxy() {
 
 #[tokio::test]
 async fn a_full_house_refuses_in_words_and_takes_the_next_one_later() {
-    let server = start_for(true, None, 2).await;
+    let server = start_for(true, None, 2);
     let (first, _) = server.join("stage", "first").await;
     let (second, _) = server.join("stage", "second").await;
     let target = format!("/rtc?protocol=15&sdk=js&access_token={}", token(&Claims::join("stage", "third")));
-    let refused = server.connect(&target).await.err().expect("the house is full");
+    let refused = server.connect(&target).await.expect_err("the house is full");
     assert_eq!((refused.status, refused.body.as_str()), (503, "the server is full: max clients 2"));
     drop(first);
     let later = async {
@@ -107,7 +103,7 @@ async fn a_full_house_refuses_in_words_and_takes_the_next_one_later() {
 
 #[tokio::test]
 async fn a_flood_of_costly_requests_ends_its_socket_only() {
-    let server = start().await;
+    let server = start();
     let (mut neighbour, _) = server.join("stage", "neighbour").await;
     let (mut hostile, _) = server.join("stage", "hostile").await;
     // A permission costs 16: 250 of them are the whole burst.
@@ -137,7 +133,7 @@ async fn a_flood_of_costly_requests_ends_its_socket_only() {
 
 #[tokio::test]
 async fn a_participant_that_comes_again_and_again_is_told_to_wait() {
-    let server = start().await;
+    let server = start();
     let (mut neighbour, _) = server.join("stage", "neighbour").await;
     let target = format!("/rtc?protocol=15&sdk=js&access_token={}", token(&Claims::join("stage", "hostile")));
     let mut sockets = Vec::new();
@@ -162,7 +158,7 @@ async fn a_participant_that_comes_again_and_again_is_told_to_wait() {
 
 #[tokio::test]
 async fn absurd_descriptions_end_their_session_and_are_counted() {
-    let server = start().await;
+    let server = start();
     let (mut neighbour, _) = server.join("stage", "neighbour").await;
     let head = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n";
     let sections =

@@ -6,7 +6,7 @@ const BROWSER: (&str, &str) = ("accept", "text/html,application/xhtml+xml;q=0.9,
 
 #[tokio::test]
 async fn machines_hear_ok_and_browsers_get_the_page() {
-    let server = start().await;
+    let server = start();
     for target in ["/", "//"] {
         let answer = server.get(target).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, "OK"), "{target}");
@@ -23,7 +23,7 @@ async fn machines_hear_ok_and_browsers_get_the_page() {
 
 #[tokio::test]
 async fn what_is_not_there() {
-    let server = start_with(true, None).await;
+    let server = start_with(true, None);
     let join = format!("/rtc?access_token={}", token(&Claims::join("stage", "ada")));
     let cases = [
         ("GET", "/rtc"),
@@ -50,7 +50,7 @@ async fn what_is_not_there() {
 
 #[tokio::test]
 async fn validation_tells_what_a_join_would_meet() {
-    let server = start_with(false, None).await;
+    let server = start_with(false, None);
     let stranger = format!("access_token={}", token(&Claims::join("stage", "ada")));
     let mut maker = Claims::join("stage", "ada");
     maker.video.room_create = true;
@@ -76,7 +76,7 @@ async fn validation_tells_what_a_join_would_meet() {
 
 #[tokio::test]
 async fn long_request_lines_are_read() {
-    let server = start().await;
+    let server = start();
     let query = format!("access_token={}", token(&Claims::join("stage", "ada")));
     for length in [16 * 1024, 60 * 1024] {
         let answer = server.get(&format!("/rtc/validate?{query}&ignored={}", "x".repeat(length))).await;
@@ -87,7 +87,7 @@ async fn long_request_lines_are_read() {
 
 #[tokio::test]
 async fn any_origin_may_ask_what_clients_ask() {
-    let server = start().await;
+    let server = start();
     let headers = [
         ("origin", "https://example.org"),
         ("access-control-request-method", "GET"),
@@ -117,7 +117,7 @@ async fn any_origin_may_ask_what_clients_ask() {
 
 #[tokio::test]
 async fn endpoints_that_are_not_there_yet_say_so() {
-    let server = start().await;
+    let server = start();
     for (target, sentence) in
         [("/agent", "agents: not there yet on this server"), ("/whip/v1", "WHIP: not there yet on this server")]
     {
@@ -129,7 +129,7 @@ async fn endpoints_that_are_not_there_yet_say_so() {
 
 #[tokio::test]
 async fn heads_of_a_trusted_proxy_are_read() {
-    let server = start().await;
+    let server = start();
     let target = format!("/rtc/validate?access_token={}", token(&Claims::join("stage", "ada")));
     let head = |command: u8, ip: [u8; 4]| {
         let mut head = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
@@ -155,7 +155,7 @@ async fn heads_of_a_trusted_proxy_are_read() {
 
 #[tokio::test]
 async fn tokens_for_the_asking() {
-    let server = start().await;
+    let server = start();
     let json = ("content-type", "application/json");
     assert_eq!(server.get("/dev/token").await.status, 204);
 
@@ -189,7 +189,7 @@ async fn tokens_for_the_asking() {
 
 #[tokio::test]
 async fn metrics_are_named() {
-    let server = start().await;
+    let server = start();
     let (client, _) = server.join("stage", "ada").await;
     assert_eq!(server.get("/rtc/validate").await.status, 401);
     let foreign = tutti_token::Keys::one("devkey", tutti_token::Secret::new("wrong"));

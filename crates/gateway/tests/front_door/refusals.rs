@@ -9,7 +9,7 @@ use proto::signal_response::Message as Response;
 use serde_json::{Value, json};
 use tutti_token::{Claims, Keys, Secret, TTL_DEFAULT};
 
-use crate::server::{join_request, keys, start, start_with, token};
+use crate::server::{keys, single_join_query, start, start_with, token};
 
 /// Claims that let `ada` into `stage`, with others in their place.
 fn changed(more: Value) -> Claims {
@@ -42,7 +42,7 @@ fn signed_by(keys: &Keys, at: SystemTime) -> String {
 
 #[tokio::test]
 async fn joins_and_validations_are_refused_alike() {
-    let server = start_with(false, None).await;
+    let server = start_with(false, None);
     let (now, long) = (SystemTime::now(), "x".repeat(257));
     let foreign = Keys::one("other", Secret::new("secret"));
     let wrong = Keys::one("devkey", Secret::new("wrong"));
@@ -82,14 +82,14 @@ async fn joins_and_validations_are_refused_alike() {
         for path in ["/rtc", "/rtc/v1"] {
             let form = match (path, query) {
                 ("/rtc", query) => query.to_owned(),
-                (_, "") => join_request(),
+                (_, "") => single_join_query(),
                 // There the request itself says it, not the query.
                 _ => continue,
             };
             let expected = (status, body.as_str());
             let join = server.connect(&format!("{path}?access_token={token}&{form}")).await;
             let validation = server.get(&format!("{path}/validate?access_token={token}&{form}")).await;
-            for answer in [join.err().expect("join is refused"), validation] {
+            for answer in [join.expect_err("join is refused"), validation] {
                 assert_eq!((answer.status, answer.body.as_str()), expected, "{path} {query}");
             }
         }
@@ -107,7 +107,7 @@ async fn joins_and_validations_are_refused_alike() {
 
 #[tokio::test]
 async fn who_may_make_rooms_is_let_in_and_others_then_too() {
-    let server = start_with(false, None).await;
+    let server = start_with(false, None);
     let guest = format!("/rtc?protocol=15&sdk=js&access_token={}", signed(json!({"sub": "guest"})));
     assert_eq!(server.connect(&guest).await.err().map(|answer| answer.status), Some(404));
     let maker = signed(json!({"video": {"roomCreate": true}}));
@@ -121,8 +121,8 @@ async fn who_may_make_rooms_is_let_in_and_others_then_too() {
 
 #[tokio::test]
 async fn a_full_room_is_said_to_be_full() {
-    let server = start().await;
-    for (path, form) in [("/rtc", "protocol=15&sdk=js".to_owned()), ("/rtc/v1", join_request())] {
+    let server = start();
+    for (path, form) in [("/rtc", "protocol=15&sdk=js".to_owned()), ("/rtc/v1", single_join_query())] {
         let target = |endpoint: &str, identity: &str| {
             let more = json!({"sub": identity, "video": {"room": path}, "roomConfig": {"maxParticipants": 1}});
             format!("{endpoint}?access_token={}&{form}", signed(more))
@@ -133,7 +133,7 @@ async fn a_full_room_is_said_to_be_full() {
         assert!(matches!(ada.next().await, Response::Join(_)));
         // Rust-core SDKs take a `Leave` in place of the `Join` for a broken socket and try again; every SDK asks for the
         // validation after a refusal, and shows what that says with this status.
-        let join = server.connect(&target(path, "bea")).await.err().expect("join is refused");
+        let join = server.connect(&target(path, "bea")).await.expect_err("join is refused");
         let validation = server.get(&target(&validate, "bea")).await;
         for answer in [join, validation] {
             assert_eq!((answer.status, answer.body.as_str()), (403, "room is full: max participants 1"), "{path}");

@@ -1,6 +1,6 @@
 //! Signalling sockets: how they open, what limits they keep, how they end.
 
-use crate::server::{join_request, start, token};
+use crate::server::{single_join_query, start, token};
 use livekit_protocol as proto;
 use prost::Message as _;
 use proto::signal_request::Message as Request;
@@ -21,7 +21,7 @@ fn ping(timestamp: i64) -> Request {
 
 #[tokio::test]
 async fn both_versions_begin_with_the_join() {
-    let server = start().await;
+    let server = start();
     let (mut client, join) = server.join("stage", "ada").await;
     assert_eq!(join.room.map(|room| room.name).as_deref(), Some("stage"));
     assert_eq!(join.participant.map(|participant| participant.identity).as_deref(), Some("ada"));
@@ -31,7 +31,7 @@ async fn both_versions_begin_with_the_join() {
 
     for path in ["/rtc/v1", "//rtc/v1", "/rtc", "/behind/a/proxy/rtc/v1"] {
         let token = token(&Claims::join("stage", path));
-        let target = format!("{path}?access_token={token}&{}", join_request());
+        let target = format!("{path}?access_token={token}&{}", single_join_query());
         let mut client = server.connect(&target).await.expect("join is let in");
         let Response::Join(join) = client.next().await else { panic!("{path}: not a join") };
         assert!(!join.subscriber_primary, "{path}");
@@ -41,7 +41,7 @@ async fn both_versions_begin_with_the_join() {
 
 #[tokio::test]
 async fn answers_follow_the_client_into_json_and_back() {
-    let server = start().await;
+    let server = start();
     let (mut client, _) = server.join("stage", "ada").await;
     client.send_frame(Message::text(r#"{"pingReq":{"timestamp":"7"}}"#)).await;
     loop {
@@ -69,7 +69,7 @@ async fn answers_follow_the_client_into_json_and_back() {
 
 #[tokio::test]
 async fn limits_have_names() {
-    let server = start().await;
+    let server = start();
     let (mut client, _) = server.join("stage", "big").await;
     client.send_frame(Message::binary(vec![0; (2 << 20) + 1])).await;
     assert_eq!(client.closed().await, (1009, "message over 2 MiB".to_owned()));
@@ -97,7 +97,7 @@ async fn limits_have_names() {
 
 #[tokio::test]
 async fn a_client_that_leaves_is_closed_cleanly() {
-    let server = start().await;
+    let server = start();
     let (mut client, _) = server.join("stage", "ada").await;
     client.send(Request::Leave(proto::LeaveRequest::default())).await;
     assert_eq!(client.closed().await.0, 1000);
@@ -107,7 +107,7 @@ async fn a_client_that_leaves_is_closed_cleanly() {
 
 #[tokio::test]
 async fn the_same_identity_again_takes_the_place() {
-    let server = start().await;
+    let server = start();
     let (mut first, _) = server.join("stage", "ada").await;
     let (second, _) = server.join("stage", "ada").await;
     let reason = first.find(|message| match message {
@@ -122,7 +122,7 @@ async fn the_same_identity_again_takes_the_place() {
 
 #[tokio::test]
 async fn a_resume_of_nothing_is_told_to_begin_anew() {
-    let server = start().await;
+    let server = start();
     let target =
         format!("/rtc?protocol=15&reconnect=1&sid=PA_gone&access_token={}", token(&Claims::join("stage", "ada")));
     let mut client = server.connect(&target).await.expect("resumes are upgraded");
@@ -136,7 +136,7 @@ async fn a_resume_of_nothing_is_told_to_begin_anew() {
 /// Clients that no suite runs on a server's machine: only how they join is tried.
 #[tokio::test]
 async fn clients_of_phones_and_engines_are_let_in_as_they_ask() {
-    let server = start().await;
+    let server = start();
     let forms = [
         "protocol=13&auto_subscribe=1&adaptive_stream=1&sdk=android&version=2.20.0&device_model=Pixel%208%20Pro&os=android\
          &os_version=15&network=wifi",
@@ -172,7 +172,7 @@ async fn clients_of_phones_and_engines_are_let_in_as_they_ask() {
 
 #[tokio::test]
 async fn a_stop_says_goodbye() {
-    let server = start().await;
+    let server = start();
     let (mut client, _) = server.join("stage", "ada").await;
     let goodbye = tokio::spawn(async move {
         let reason = client.find(|message| match message {
