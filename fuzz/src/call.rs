@@ -247,7 +247,7 @@ impl Call {
                     client.session.send_data_track(payload);
                 }
             }
-            Said::Event(_) | Said::Closed => {}
+            Said::Called { .. } | Said::Event(_) | Said::Closed => {}
         }
     }
 

@@ -6,9 +6,11 @@
 //! | [`services`] | which service a call is for, and those that are not there |
 //! | [`rights`] | who calls, and what its token must grant for a method |
 //! | [`rooms`] | `livekit.RoomService` |
+//! | [`agents`] | `livekit.AgentDispatchService` |
 //!
 //! Must not: decide anything about rooms or participants. It checks rights and hands over to the node.
 
+mod agents;
 mod rights;
 mod rooms;
 mod services;
@@ -20,6 +22,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::any;
 use tutti_cluster::Node;
+use tutti_room::Presets;
 use tutti_token::Keys;
 
 /// Largest request: a data message or metadata at its limit fits several times.
@@ -32,6 +35,8 @@ pub struct Settings {
     pub keys: Keys,
     /// Longest room name, bytes.
     pub room_name_bytes: usize,
+    /// What `CreateRoom` may name as a preset.
+    pub presets: Presets,
 }
 
 /// What every method sees.

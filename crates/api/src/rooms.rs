@@ -4,7 +4,7 @@ use axum::response::Response;
 use livekit_protocol as proto;
 use tutti_cluster::{AdminRefusal, JoinError};
 use tutti_id::RoomName;
-use tutti_room::{AdminError, AdminReply, AdminRequest};
+use tutti_room::{AdminError, AdminReply, AdminRequest, CallError};
 
 use crate::Api;
 use crate::rights::{Caller, Need};
@@ -83,10 +83,19 @@ pub(crate) async fn dispatch(api: &Api, caller: &Caller, method: &str, call: &Ca
                 other => Err(unexpected(&other)),
             }
         }
-        "ForwardParticipant" | "MoveParticipant" | "PerformRpc" => {
+        "PerformRpc" => {
+            let request: proto::PerformRpcRequest = call.read()?;
+            let room = caller.administers(&request.room)?;
+            if request.destination_identity.is_empty() {
+                return Err(Error::new(Code::InvalidArgument, "destination identity is required"));
+            }
+            let payload = api.node.perform_rpc(&room, request).await?;
+            call.answer(&proto::PerformRpcResponse { payload })
+        }
+        "ForwardParticipant" | "MoveParticipant" => {
             Err(Error::new(Code::Unimplemented, format!("{method} is not there yet")))
         }
-        _ => Err(Error::new(Code::BadRoute, format!("no such method: {method}"))),
+        _ => Err(Error::no_such_method(method)),
     }
 }
 
@@ -108,9 +117,6 @@ impl Api {
         if request.name.contains(char::is_control) {
             return invalid("room name must not contain control characters");
         }
-        if !request.room_preset.is_empty() {
-            return invalid("room preset does not exist");
-        }
         not_there(&request)?;
         let config = proto::RoomConfiguration {
             empty_timeout: request.empty_timeout,
@@ -118,18 +124,21 @@ impl Api {
             max_participants: request.max_participants,
             metadata: request.metadata,
             sync_streams: request.sync_streams,
+            min_playout_delay: request.min_playout_delay,
+            max_playout_delay: request.max_playout_delay,
+            agents: request.agents,
+            tags: request.tags,
             ..proto::RoomConfiguration::default()
         };
+        let config = self.settings.presets.complete(&request.room_preset, config).map_err(JoinError::from)?;
         Ok(self.node.create_room(&caller.room(&request.name), &config).await?)
     }
 }
 
-/// Refuses a room that shall do what this server cannot: whoever asks for a recording or an agent waits for it.
+/// Refuses a room that shall do what this server cannot: whoever asks for a recording waits for it.
 fn not_there(request: &proto::CreateRoomRequest) -> Result<(), Error> {
     let what = if request.egress.as_ref().is_some_and(|egress| *egress != proto::RoomEgress::default()) {
         "egress"
-    } else if !request.agents.is_empty() {
-        "agents"
     } else if request.replay_enabled {
         "replayEnabled"
     } else {
@@ -149,6 +158,7 @@ impl From<JoinError> for Error {
             JoinError::Settings(_) | JoinError::Refused(Refused::IdentityEmpty | Refused::Text(_)) => {
                 Code::InvalidArgument
             }
+            JoinError::Agents(error) => crate::agents::code(error),
             JoinError::RoomNotFound => Code::NotFound,
             JoinError::RoomFailed => Code::Internal,
         };
@@ -164,8 +174,28 @@ impl From<AdminRefusal> for Error {
             AdminRefusal::Room(AdminError::Closed) => Code::Unavailable,
             AdminRefusal::Room(AdminError::UnmuteDisabled) => Code::FailedPrecondition,
             AdminRefusal::Room(AdminError::Text(_)) => Code::InvalidArgument,
+            AdminRefusal::Call(error) => code_of_call(error),
         };
         Self::new(code, refusal.to_string())
+    }
+}
+
+/// What the reference server makes of the codes of calls (docs/server-api/data.md#rpc).
+fn code_of_call(error: &CallError) -> Code {
+    match error {
+        CallError::NoSuchMember { .. } => Code::NotFound,
+        CallError::TooMany { .. } => Code::ResourceExhausted,
+        CallError::Method { .. } => Code::InvalidArgument,
+        CallError::Failed(error) => match error.code {
+            1400 => Code::InvalidArgument,
+            1401 => Code::NotFound,
+            1402 | 1504 => Code::Malformed,
+            1403 | 1404 => Code::Unimplemented,
+            1501 | 1502 => Code::Canceled,
+            1503 => Code::Unavailable,
+            // The method failed, or says so in a code of its own.
+            _ => Code::Internal,
+        },
     }
 }
 

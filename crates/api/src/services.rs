@@ -11,14 +11,13 @@ use axum::response::{IntoResponse, Response};
 
 use crate::rights::Caller;
 use crate::twirp::{Call, Code, Error};
-use crate::{Api, rooms};
+use crate::{Api, agents, rooms};
 
 /// Services of the protocol that are not there yet, and what for.
-const NOT_THERE: [(&str, &str); 10] = [
+const NOT_THERE: [(&str, &str); 9] = [
     ("Egress", "recording and streaming out"),
     ("Ingress", "streams from outside"),
     ("SIP", "telephony"),
-    ("AgentDispatchService", "agents"),
     ("Connector", "connectors to other services"),
     ("PhoneNumberService", "phone numbers"),
     ("CloudAgent", "hosted agents"),
@@ -36,7 +35,7 @@ pub(crate) async fn call(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let answer = match find(&service, &verb) {
-        Ok(()) => room_service(&api, &method, &headers, body).await,
+        Ok(service) => serve(&api, service, &method, &headers, body).await,
         Err(error) => Err(error),
     };
     answer.unwrap_or_else(|error| {
@@ -45,20 +44,30 @@ pub(crate) async fn call(
     })
 }
 
-/// Whether a call is for the service that is there.
-fn find(service: &str, verb: &Method) -> Result<(), Error> {
+/// The services that are there.
+#[derive(Debug, Clone, Copy)]
+enum Service {
+    Rooms,
+    Agents,
+}
+
+/// Which service a call is for.
+fn find(service: &str, verb: &Method) -> Result<Service, Error> {
     let name = service.strip_prefix("livekit.").unwrap_or_default();
     if let Some((_, what)) = NOT_THERE.iter().find(|(absent, _)| *absent == name) {
         return Err(Error::new(Code::Unimplemented, format!("{service} is not there yet: this server has no {what}")));
     }
-    if name != "RoomService" {
-        return Err(Error::new(Code::BadRoute, format!("no such service: {service}")));
-    }
-    if verb == Method::POST { Ok(()) } else { Err(Error::new(Code::BadRoute, "a method is called by POST")) }
+    let found = match name {
+        "RoomService" => Service::Rooms,
+        "AgentDispatchService" => Service::Agents,
+        _ => return Err(Error::new(Code::BadRoute, format!("no such service: {service}"))),
+    };
+    if verb == Method::POST { Ok(found) } else { Err(Error::new(Code::BadRoute, "a method is called by POST")) }
 }
 
-async fn room_service(
+async fn serve(
     api: &Api,
+    service: Service,
     method: &str,
     headers: &HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -67,5 +76,8 @@ async fn room_service(
     let call = Call::new(headers, body)?;
     let caller = Caller::of(&api.settings.keys, headers)?;
     tracing::debug!(key = caller.key(), method, "server API call");
-    rooms::dispatch(api, &caller, method, &call).await
+    match service {
+        Service::Rooms => rooms::dispatch(api, &caller, method, &call).await,
+        Service::Agents => agents::dispatch(api, &caller, method, &call).await,
+    }
 }

@@ -14,6 +14,7 @@ const JSON: &str = "application/json";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     BadRoute,
+    Canceled,
     FailedPrecondition,
     Internal,
     InvalidArgument,
@@ -29,6 +30,7 @@ impl Code {
     const fn name(self) -> &'static str {
         match self {
             Self::BadRoute => "bad_route",
+            Self::Canceled => "canceled",
             Self::FailedPrecondition => "failed_precondition",
             Self::Internal => "internal",
             Self::InvalidArgument => "invalid_argument",
@@ -46,6 +48,7 @@ impl Code {
             Self::Malformed | Self::InvalidArgument => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::BadRoute | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Canceled => StatusCode::REQUEST_TIMEOUT,
             Self::FailedPrecondition => StatusCode::PRECONDITION_FAILED,
             Self::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -65,6 +68,11 @@ pub(crate) struct Error {
 impl Error {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, msg: message.into() }
+    }
+
+    /// The service is there, the method is not.
+    pub(crate) fn no_such_method(method: &str) -> Self {
+        Self::new(Code::BadRoute, format!("no such method: {method}"))
     }
 
     /// The name of its code.

@@ -8,7 +8,7 @@ use livekit_protocol as proto;
 use proto::leave_request::Action;
 use tutti_id::RoomKey;
 use tutti_media::{MediaCommand, MediaEvent};
-use tutti_room::{AdminError, AdminReply, AdminRequest, Joiner, MemberKey, RoomEvent};
+use tutti_room::{AdminError, AdminReply, AdminRequest, CallError, Joiner, MemberKey, RoomEvent};
 use tutti_signal::{Frame, Mode, Placement};
 use tutti_transport::TransportFailure;
 
@@ -85,6 +85,8 @@ pub enum Question {
     Participant(String),
     /// A back end wants something done.
     Admin(AdminRequest),
+    /// A back end calls a method of a participant; answered when that one answers.
+    Call(proto::PerformRpcRequest),
 }
 
 /// What a room answers; the same variant as the [`Question`].
@@ -100,6 +102,8 @@ pub enum Answer {
     Participant(Option<Box<proto::ParticipantInfo>>),
     /// To [`Question::Admin`].
     Admin(Result<AdminReply, AdminError>),
+    /// To [`Question::Call`].
+    Called(Result<String, CallError>),
 }
 
 /// Why nobody joined.

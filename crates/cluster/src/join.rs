@@ -83,6 +83,9 @@ pub enum JoinError {
     /// What the room was to be made with cannot be.
     #[error(transparent)]
     Settings(#[from] tutti_room::SettingsError),
+    /// The agents that the room was to be made with cannot be dispatched.
+    #[error(transparent)]
+    Agents(#[from] tutti_agent::DispatchError),
     /// The room refused it.
     #[error(transparent)]
     Refused(tutti_room::JoinError),
@@ -97,4 +100,18 @@ pub enum AdminRefusal {
     /// The room refused it.
     #[error(transparent)]
     Room(#[from] tutti_room::AdminError),
+    /// The call of a participant has no result.
+    #[error(transparent)]
+    Call(#[from] tutti_room::CallError),
+}
+
+/// Why no dispatch of agents was made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DispatchRefusal {
+    /// There is no room for it, and none could be made.
+    #[error(transparent)]
+    Room(#[from] JoinError),
+    /// It cannot be made.
+    #[error(transparent)]
+    Dispatch(#[from] tutti_agent::DispatchError),
 }

@@ -1,5 +1,6 @@
 //! What the log says of rooms. `participant` is always the identity.
 
+use livekit_protocol as proto;
 use tutti_id::RoomName;
 use tutti_room::{RoomEvent, RoomEventKind};
 use tutti_transport::{DtlsFailure, TransportFailure};
@@ -48,4 +49,11 @@ pub(crate) fn event(room: &RoomName, event: &RoomEvent) {
             tracing::info!(%room, participant = %participant.identity, track = %track.sid, "track unpublished");
         }
     }
+}
+
+pub(crate) fn job(room: &RoomName, job: &proto::Job, what: &str) {
+    let state = job.state.as_ref();
+    let worker = state.map_or("", |state| &state.worker_id);
+    let error = state.map_or("", |state| &state.error);
+    tracing::info!(%room, job = %job.id, agent = %job.agent_name, worker, error, "{what}");
 }

@@ -11,11 +11,13 @@
 //! | [`shared`] | what the rooms of a node share: tables, media plane, counters | |
 //! | [`journal`] | what the log says of rooms | |
 //! | [`attached`] | a joined client's end of its session | |
+//! | [`agents`] | the agent workers of a node: their ends of the wire, their clock | |
 //! | [`room_task`] | the task that runs one room | |
 //! | [`node`] | the node as gateway and server API see it | |
 //!
 //! Each imports only those above it.
 
+mod agents;
 mod attached;
 mod flow;
 mod input;
@@ -30,12 +32,14 @@ mod room_round;
 mod room_task;
 mod shared;
 
+pub use agents::{AttachedWorker, ToWorker, WorkerSender};
 pub use attached::{Attached, RequestSender, RoomOver};
 pub use input::{
     Answer, Failure, Note, Outgoing, Question, Refusal, RoomInput, RoomOutput, Seat, SocketAddress, SocketNumber,
     Ticket,
 };
-pub use join::{AdminRefusal, JoinError, JoinRequest, Resume};
+pub use join::{AdminRefusal, DispatchRefusal, JoinError, JoinRequest, Resume};
 pub use node::{Node, NodeConfig, NodeCounts};
 pub use room_core::{RoomCore, RoomStart};
 pub use room_round::{INPUTS_PER_ROUND, RoomRound};
+pub use tutti_agent::DispatchError;

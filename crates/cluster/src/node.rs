@@ -1,20 +1,22 @@
 //! One node as gateway and server API see it: joins, questions, the end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
 use proto::leave_request::Action;
 use tokio::sync::oneshot;
+use tutti_agent::{Crowded, DispatchError, Dispatcher};
 use tutti_id::{AppId, RoomKey, RoomName};
 use tutti_media::{MediaConfig, MediaError, MediaMetrics, MediaPlane};
 use tutti_room::{AdminReply, AdminRequest, OverLimit, Room, Settings};
 use tutti_signal::Facts;
 
+use crate::agents::{Agents, AttachedWorker};
 use crate::attached::Attached;
-use crate::input::{Answer, Failure, Question, Refusal, RoomInput, SocketNumber, Ticket};
-use crate::join::{AdminRefusal, JoinError, JoinRequest};
+use crate::input::{Answer, Failure, Question, Refusal, RoomInput, SocketNumber};
+use crate::join::{AdminRefusal, DispatchRefusal, JoinError, JoinRequest};
 use crate::journal;
 use crate::lanes::{JoinReply, Lanes, STATE_QUEUE, WORK_QUEUE, WayBack};
 use crate::room_task::{RoomTask, unix_ms};
@@ -40,6 +42,8 @@ pub struct NodeConfig {
     pub auto_create: bool,
     /// Rooms at once; 0 = no limit.
     pub rooms_max: usize,
+    /// Who gets which job for agents.
+    pub agents: tutti_agent::Settings,
 }
 
 /// What runs now, and what went wrong since the start.
@@ -63,6 +67,12 @@ pub struct NodeCounts {
     pub refused: u64,
     /// What rooms dropped, put off or refused because somebody was over a limit.
     pub over_limit: OverLimit,
+    /// Agent workers that are connected.
+    pub agent_workers: u64,
+    /// Jobs of agents that are not over.
+    pub agent_jobs: u64,
+    /// Those of them that no worker has.
+    pub agent_jobs_waiting: u64,
 }
 
 impl NodeCounts {
@@ -80,8 +90,8 @@ impl NodeCounts {
 pub struct Node {
     shared: Arc<Shared>,
     config: Arc<NodeConfig>,
+    agents: Agents,
     next_key: Arc<AtomicU32>,
-    next_ticket: Arc<AtomicU64>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -94,19 +104,24 @@ impl Node {
         let directory = Arc::new(Directory::default());
         let sink = directory.clone();
         let media = MediaPlane::start(config.media.clone(), Arc::new(move |event| sink.report(event)))?;
+        let agents = Agents::start(Dispatcher::new(config.agents.clone(), rand::random()), directory.clone());
+        let told = agents.clone();
         let shared = Arc::new(Shared {
             media,
             facts: Arc::new(config.facts.clone()),
             ice_servers: config.ice_servers.clone(),
             directory,
             counters: Counters::default(),
-            events: Arc::new(journal::event),
+            events: Arc::new(move |room, event| {
+                journal::event(room, event);
+                told.event(room, event);
+            }),
         });
         Ok(Self {
             shared,
             config: Arc::new(config),
+            agents,
             next_key: Arc::new(AtomicU32::new(1)),
-            next_ticket: Arc::default(),
             stopping: Arc::default(),
         })
     }
@@ -164,7 +179,7 @@ impl Node {
             };
         }
         self.may_open(join.create, self.shared.directory.len())?;
-        self.config.room.of_room(&join.room.name, join.room_config.as_ref())?;
+        self.settings(&join.room, join.room_config.as_ref())?;
         Ok(())
     }
 
@@ -189,7 +204,7 @@ impl Node {
         // All are asked before the first answers, so that one busy room is waited for once.
         let mut answers = Vec::new();
         for lanes in self.shared.directory.of_app(app, names) {
-            answers.extend(self.put(&lanes, Question::Room).await);
+            answers.extend(self.shared.directory.put(&lanes, Question::Room).await);
         }
         let mut found = Vec::new();
         for answer in answers {
@@ -235,15 +250,24 @@ impl Node {
         }
     }
 
-    /// Puts a question to a room. `None`: the room is over.
-    async fn ask(&self, lanes: &Lanes, question: Question) -> Option<Answer> {
-        self.put(lanes, question).await?.await.ok()
+    /// Calls a method of a participant, and waits for what it returns.
+    ///
+    /// # Errors
+    /// [`AdminRefusal::RoomNotFound`] or [`AdminRefusal::Call`].
+    pub async fn perform_rpc(
+        &self,
+        room: &RoomName,
+        request: proto::PerformRpcRequest,
+    ) -> Result<String, AdminRefusal> {
+        let lanes = self.shared.directory.by_name(room).ok_or(AdminRefusal::RoomNotFound)?;
+        match self.ask(&lanes, Question::Call(request)).await {
+            Some(Answer::Called(outcome)) => Ok(outcome?),
+            _ => Err(AdminRefusal::RoomNotFound),
+        }
     }
 
-    async fn put(&self, lanes: &Lanes, question: Question) -> Option<oneshot::Receiver<Answer>> {
-        let ticket = Ticket(self.next_ticket.fetch_add(1, Ordering::Relaxed));
-        let (reply, answer) = oneshot::channel();
-        lanes.post(RoomInput::Ask { ticket, question }, WayBack::Ask(reply)).await.then_some(answer)
+    async fn ask(&self, lanes: &Lanes, question: Question) -> Option<Answer> {
+        self.shared.directory.ask(lanes, question).await
     }
 
     /// The way to the room of a join; made if it may be. `None`: there is none, and a resume does not make one.
@@ -263,15 +287,23 @@ impl Node {
     ) -> Result<Arc<Lanes>, JoinError> {
         self.shared.directory.find_or_open(name, |others| {
             self.may_open(create, others)?;
-            let settings = self.config.room.of_room(&name.name, config)?;
+            let settings = self.settings(name, config)?;
             let key = RoomKey(self.next_key.fetch_add(1, Ordering::Relaxed));
             let room = Room::new(settings, rand::random(), Instant::now(), unix_ms());
+            let dispatches = config.map(|config| config.agents.clone()).unwrap_or_default();
+            self.agents.room_opened(name, room.info(), dispatches);
             let (lanes, ends) = Lanes::new(WORK_QUEUE, STATE_QUEUE);
             let lanes = Arc::new(lanes);
             let task = RoomTask::new(key, name.clone(), room, self.shared.clone(), lanes.clone());
             tokio::spawn(task.run(ends));
             Ok((key, lanes))
         })
+    }
+
+    /// What a room is made with.
+    fn settings(&self, name: &RoomName, config: Option<&proto::RoomConfiguration>) -> Result<Settings, JoinError> {
+        self.agents.check(config.map(|config| config.agents.as_slice()).unwrap_or_default())?;
+        Ok(self.config.room.of_room(&name.name, config)?)
     }
 
     /// Whether a room that is not there may be made beside `others`.
@@ -289,10 +321,50 @@ impl Node {
         }
     }
 
+    /// An agent worker connects, with a token of this app that this key signed.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn connect_worker(&self, app: AppId, api_key: String) -> Result<AttachedWorker, Crowded> {
+        self.agents.connect(app, api_key)
+    }
+
+    /// Makes a dispatch of agents in a room, which is made if there is none and that is allowed.
+    ///
+    /// # Errors
+    /// See [`DispatchRefusal`].
+    pub async fn create_dispatch(
+        &self,
+        room: &RoomName,
+        request: proto::CreateAgentDispatchRequest,
+    ) -> Result<proto::AgentDispatch, DispatchRefusal> {
+        if self.config.auto_create {
+            self.create_room(room, &proto::RoomConfiguration::default()).await?;
+        }
+        Ok(self.agents.create_dispatch(room, request)?)
+    }
+
+    /// Deletes a dispatch; its agents go.
+    ///
+    /// # Errors
+    /// There is no such room or dispatch.
+    pub fn delete_dispatch(&self, room: &RoomName, id: &str) -> Result<proto::AgentDispatch, DispatchError> {
+        self.agents.delete_dispatch(room, id)
+    }
+
+    /// The dispatches of a room, or the one with this id.
+    ///
+    /// # Errors
+    /// There is no such room.
+    pub fn dispatches(&self, room: &RoomName, id: &str) -> Result<Vec<proto::AgentDispatch>, DispatchError> {
+        self.agents.list_dispatches(room, id)
+    }
+
     /// What runs now, and what went wrong since the start.
     pub fn counts(&self) -> NodeCounts {
         let Shared { directory, counters, .. } = &*self.shared;
         let (media_events_dropped, media_events_overrun) = directory.reports_lost();
+        let agents = self.agents.census();
         NodeCounts {
             rooms: directory.len() as u64,
             participants: counters.participants(),
@@ -303,6 +375,9 @@ impl Node {
             slow_sockets: counters.slow_sockets.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
             over_limit: counters.over_limit(),
+            agent_workers: agents.workers as u64,
+            agent_jobs: agents.jobs as u64,
+            agent_jobs_waiting: agents.waiting as u64,
         }
     }
 
@@ -315,6 +390,7 @@ impl Node {
     /// refused from now on.
     pub async fn shutdown(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.agents.stop();
         let rooms = self.shared.directory.all();
         let goodbye = async {
             for lanes in &rooms {

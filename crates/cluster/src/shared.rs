@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use livekit_protocol as proto;
+use tokio::sync::oneshot;
 use tutti_id::{AppId, RoomKey, RoomName};
 use tutti_media::{MediaEvent, MediaPlane};
 use tutti_room::{OverLimit, RoomEvent};
 use tutti_signal::Facts;
 
+use crate::input::{Answer, Question, RoomInput, Ticket};
 use crate::join::JoinError;
-use crate::lanes::{Lanes, Reported};
+use crate::lanes::{Lanes, Reported, WayBack};
 
 /// Is told every event of every room, on the room's task. Must not block.
 pub(crate) type EventSink = Arc<dyn Fn(&RoomName, &RoomEvent) + Send + Sync>;
@@ -34,6 +36,7 @@ pub(crate) struct Directory {
     keys: RwLock<HashMap<RoomKey, Arc<Lanes>>>,
     reports_dropped: AtomicU64,
     overrun: AtomicU64,
+    tickets: AtomicU64,
 }
 
 struct Entry {
@@ -94,6 +97,18 @@ impl Directory {
         if names.get(name).is_some_and(|entry| entry.key == key) {
             names.remove(name);
         }
+    }
+
+    /// Puts a question to a room. `None`: the room is over.
+    pub(crate) async fn ask(&self, lanes: &Lanes, question: Question) -> Option<Answer> {
+        self.put(lanes, question).await?.await.ok()
+    }
+
+    /// Puts a question to a room without waiting for the answer. `None`: the room is over.
+    pub(crate) async fn put(&self, lanes: &Lanes, question: Question) -> Option<oneshot::Receiver<Answer>> {
+        let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
+        let (reply, answer) = oneshot::channel();
+        lanes.post(RoomInput::Ask { ticket, question }, WayBack::Ask(reply)).await.then_some(answer)
     }
 
     /// Brings a shard's report to its room. Never waits. A room that is gone needs no report.

@@ -94,6 +94,7 @@ fn settings() -> Settings {
         connections_max: 10,
         limits: Limits::default(),
         room_name_bytes: 256,
+        presets: Default::default(),
         api: axum::Router::new(),
     }
 }

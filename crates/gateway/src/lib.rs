@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`routes`] | which path is answered by what; CORS; the tolerance towards odd paths |
 //! | [`join`] | from an HTTP request to a checked join: token, parameters, rights, limits, in order |
+//! | [`agent`] | the WebSocket of agent workers |
 //! | [`socket`] | a joined client's WebSocket: frames in, frames out, limits, keep-alive, close |
 //! | [`proxies`] | who a request is from when it comes through a proxy |
 //! | [`proxy_protocol`] | the head that a proxy below HTTP puts before a connection |
@@ -15,6 +16,7 @@
 //!
 //! Must not: decide anything about rooms, participants or media. It decodes, checks and hands over to the node.
 
+mod agent;
 mod demo;
 mod dev_token;
 mod door;
@@ -34,7 +36,7 @@ use std::time::Instant;
 
 use tutti_cluster::Node;
 use tutti_limit::{Allowance, Rate};
-use tutti_room::Limits;
+use tutti_room::{Limits, Presets};
 use tutti_token::Keys;
 
 pub use proxies::{Network, NotANetwork};
@@ -64,6 +66,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Longest room name, bytes.
     pub room_name_bytes: usize,
+    /// What tokens may name as the preset of the room that they make.
+    pub presets: Presets,
 }
 
 /// The front door of one node. Clones are handles to the same one.

@@ -18,7 +18,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use crate::door::Visitor;
 use crate::join::{Admission, Call, Refusal, Version, admit};
 use crate::query::Query;
-use crate::{Gateway, Inner, demo, dev_token, metrics as counted, socket};
+use crate::{Gateway, Inner, agent, demo, dev_token, metrics as counted, socket};
 
 /// How long a browser may remember what a preflight said.
 const CORS_MAX_AGE: Duration = Duration::from_secs(86_400);
@@ -33,7 +33,7 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
         .route("/rtc/v1", any(join_v1))
         .route("/rtc/validate", get(validate_v0))
         .route("/rtc/v1/validate", get(validate_v1))
-        .route("/agent", any(async || not_there("agents")))
+        .route("/agent", any(agent::connect))
         .route("/whip/v1", any(async || not_there("WHIP")))
         .fallback(demo::asset)
         .layer(cors());
@@ -96,7 +96,7 @@ fn tidy_path(path: &str) -> Cow<'_, str> {
         path = path.replace("//", "/").into();
     }
     let trimmed = path.strip_suffix('/').unwrap_or(&path);
-    for endpoint in ["/rtc/v1/validate", "/rtc/validate", "/rtc/v1", "/rtc"] {
+    for endpoint in ["/rtc/v1/validate", "/rtc/validate", "/rtc/v1", "/rtc", "/agent"] {
         if trimmed.ends_with(endpoint) {
             return endpoint.into();
         }
@@ -260,6 +260,9 @@ mod tests {
             ("/live/kit/rtc", "/rtc"),
             ("/live/rtc/v1", "/rtc/v1"),
             ("/live//rtc/v1/validate", "/rtc/v1/validate"),
+            ("/live/agent", "/agent"),
+            ("//agent/", "/agent"),
+            ("/agents", "/agents"),
             ("/rtc/v2", "/rtc/v2"),
             ("/rtcx", "/rtcx"),
             ("/xrtc", "/xrtc"),

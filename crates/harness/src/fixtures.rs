@@ -64,6 +64,7 @@ pub fn node() -> NodeConfig {
         room: Settings::default(),
         auto_create: true,
         rooms_max: 0,
+        agents: Default::default(),
     }
 }
 

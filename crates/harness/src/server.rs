@@ -36,6 +36,7 @@ impl Default for ServerConfig {
             api: axum::Router::new(),
             limits: tutti_room::Limits::default(),
             room_name_bytes: 256,
+            presets: Default::default(),
         };
         Self { node: node(), gateway }
     }

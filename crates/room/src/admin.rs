@@ -1,4 +1,4 @@
-//! What the server API may do to a room and its members (docs/protocol.md#changes-of-participants, docs/api.md).
+//! What the server API may do to a room and its members (docs/protocol.md#changes-of-participants, docs/server-api/README.md).
 
 use std::time::Instant;
 

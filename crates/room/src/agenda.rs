@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crate::{MemberKey, TrackNumber};
+use crate::{CallNumber, MemberKey, TrackNumber};
 
 /// A duty with a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,8 @@ pub(crate) enum Duty {
     Dynacast(TrackNumber),
     /// Announce what the member changed faster than it may be announced.
     Announce(MemberKey),
+    /// Give up a call of the server API.
+    Call(CallNumber),
     /// Announce collected joins and departures.
     Updates,
     /// Announce the room's counts.

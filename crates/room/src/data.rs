@@ -19,12 +19,20 @@ const HELD_FOR: Duration = Duration::from_secs(2);
 impl Room {
     /// An encoded `DataPacket` from a member. What may not be sent, is not a packet or came before is dropped.
     pub(crate) fn on_data(&mut self, now: Instant, key: MemberKey, delivery: Delivery, payload: Bytes) {
-        let Some(member) = self.members.get(&key).filter(|member| member.permission.can_publish_data) else { return };
+        let Some(member) = self.members.get(&key) else { return };
         let Ok(envelope) = Envelope::read(&payload) else { return };
         let sequenced = delivery == Delivery::Reliable && envelope.sequence > 0;
         if sequenced && envelope.sequence <= member.last_reliable {
             return;
         }
+        // Whoever is called may answer.
+        if self.takes_rpc(key, envelope.value, &payload) {
+            if let Some(member) = self.members.get_mut(&key).filter(|_| sequenced) {
+                member.last_reliable = envelope.sequence;
+            }
+            return;
+        }
+        let Some(member) = self.members.get(&key).filter(|member| member.permission.can_publish_data) else { return };
         let for_another = !envelope.participant_identity.is_empty() && envelope.participant_identity != member.identity;
         let generated = member.is_agent()
             && for_another
@@ -119,7 +127,7 @@ impl Room {
     }
 
     /// Sends to active members; keeps reliable packets for a while for those who are about to be.
-    fn deliver(&mut self, now: Instant, mut to: Vec<MemberKey>, delivery: Delivery, payload: Bytes) {
+    pub(crate) fn deliver(&mut self, now: Instant, mut to: Vec<MemberKey>, delivery: Delivery, payload: Bytes) {
         let bytes_max = self.settings.limits.held_data_bytes;
         to.retain(|key| match self.members.get_mut(key) {
             Some(member) if member.is_active() => true,

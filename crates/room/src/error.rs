@@ -33,6 +33,9 @@ pub enum SettingsError {
     /// The room's name is empty.
     #[error("no room name")]
     NameEmpty,
+    /// The preset that is asked for is not in the configuration.
+    #[error("room preset does not exist")]
+    NoSuchPreset,
     /// The room's name or metadata cannot be taken.
     #[error(transparent)]
     Text(#[from] BadText),

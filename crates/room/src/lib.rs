@@ -7,7 +7,7 @@
 //!
 //! | modules | what they are |
 //! |---|---|
-//! | [`request`], [`notice`], [`event`], [`error`], [`settings`] | what passes through the doors: plain values |
+//! | [`request`], [`notice`], [`event`], [`error`], [`settings`], [`preset`] | what passes through the doors: plain values |
 //! | [`member`], [`track`], [`data_track`], [`pending`], [`departures`], [`nonces`], [`numbers`], [`clock`], [`agenda`], [`ledger`] | state; knows nothing of [`Room`] |
 //! | [`dynacast`], [`permission`], [`score`], [`target`], [`packet`], [`sid`], [`track_request`] | rules; pure functions and small machines, know nothing of [`Room`] |
 //! | [`room`] | the books, the doors, and what is put out |
@@ -37,11 +37,13 @@ mod numbers;
 mod packet;
 mod pending;
 mod permission;
+mod preset;
 mod publish;
 mod quality;
 mod request;
 mod resume;
 mod room;
+mod rpc;
 mod score;
 mod settings;
 mod sid;
@@ -57,8 +59,10 @@ pub use error::{AdminError, BadText, JoinError, SettingsError};
 pub use event::{Chronicle, RoomEvent, RoomEventKind};
 pub use ledger::OverLimit;
 pub use notice::{Notice, Output, Subscribe, Target};
+pub use preset::Presets;
 pub use request::{
     AdminRequest, Delivery, Joiner, Leg, MemberKey, Negotiated, Request, SubscriptionNumber, TrackNumber,
 };
 pub use room::{Census, Room};
+pub use rpc::{CallError, CallNumber};
 pub use settings::{Limits, Settings};

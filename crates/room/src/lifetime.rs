@@ -167,6 +167,7 @@ impl Room {
             self.end_track(track, &info);
         }
         self.forget_data_of(&mut member);
+        self.fail_calls_to(key);
 
         let info = Box::new(proto::ParticipantInfo {
             state: State::Disconnected as i32,

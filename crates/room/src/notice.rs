@@ -4,7 +4,7 @@ use bytes::Bytes;
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 
-use crate::{Delivery, MemberKey, RoomEventKind, SubscriptionNumber, TrackNumber};
+use crate::{CallError, CallNumber, Delivery, MemberKey, RoomEventKind, SubscriptionNumber, TrackNumber};
 
 /// How much of a track a subscriber gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +109,13 @@ pub enum Output {
         to: MemberKey,
         /// The packet with this member's handle.
         payload: Bytes,
+    },
+    /// The end of a call of the server API.
+    Called {
+        /// Which.
+        call: CallNumber,
+        /// What the participant returned.
+        outcome: Result<String, CallError>,
     },
     /// Something happened that the outside may want to know.
     Event(RoomEventKind),

@@ -15,6 +15,8 @@ pub(crate) mod field {
     pub(crate) const TRANSCRIPTION: u32 = 7;
     pub(crate) const METRICS: u32 = 8;
     pub(crate) const CHAT_MESSAGE: u32 = 9;
+    pub(crate) const RPC_ACK: u32 = 11;
+    pub(crate) const RPC_RESPONSE: u32 = 12;
     pub(crate) const STREAM_HEADER: u32 = 13;
     pub(crate) const SEQUENCE: u32 = 16;
     pub(crate) const PARTICIPANT_SID: u32 = 17;

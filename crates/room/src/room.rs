@@ -15,6 +15,7 @@ use crate::member::Member;
 use crate::nonces::RecentNonces;
 use crate::numbers::Numbers;
 use crate::pending::{PendingUpdates, Urgency};
+use crate::rpc::Calls;
 use crate::sid::SidSource;
 use crate::track::{Subscription, Track};
 use crate::{
@@ -50,6 +51,7 @@ pub struct Room {
     pub(crate) updates: PendingUpdates,
     pub(crate) departures: Departures,
     pub(crate) nonces: RecentNonces,
+    pub(crate) calls: Calls,
     pub(crate) ledger: Ledger,
     pub(crate) over_limit: OverLimit,
     pub(crate) room_update_not_before: Instant,
@@ -99,6 +101,7 @@ impl Room {
             updates: PendingUpdates::new(now),
             departures: Departures::default(),
             nonces: RecentNonces::default(),
+            calls: Calls::default(),
             ledger: Ledger::default(),
             over_limit: OverLimit::default(),
             room_update_not_before: now + settings.room_update_interval,
@@ -290,6 +293,7 @@ impl Room {
                 Duty::SimulatedSpeech(member) => self.on_simulated_speech_end(member),
                 Duty::Dynacast(track) => self.reconcile_demand(now, track),
                 Duty::Announce(member) => self.announce(now, member, Urgency::NowWithSelf),
+                Duty::Call(call) => self.on_call_due(call),
                 Duty::Updates => self.flush_updates(now),
                 Duty::RoomUpdate => self.send_room_update(now),
                 Duty::Quality => self.on_quality_due(now),

@@ -39,6 +39,11 @@ impl SidSource {
         self.draw("DTR_")
     }
 
+    /// `RPC_…`, a call of the server API.
+    pub(crate) fn call(&mut self) -> String {
+        self.draw("RPC_")
+    }
+
     /// `TR_` and a letter each for kind and source: `TR_VC…` is a camera.
     pub(crate) fn track(&mut self, kind: TrackType, source: TrackSource) -> String {
         let kind = match kind {

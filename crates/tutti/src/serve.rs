@@ -50,7 +50,11 @@ async fn run_until_stopped(config: &Config) -> Result<(), Box<dyn Error>> {
         node_config.media.advertised = discover::addresses(&config.rtc.discover_ip).await?;
     }
     let node = Node::start(node_config)?;
-    let api = tutti_api::Settings { keys: config.keys(), room_name_bytes: config.limits.room_name_bytes };
+    let api = tutti_api::Settings {
+        keys: config.keys(),
+        room_name_bytes: config.limits.room_name_bytes,
+        presets: config.presets(),
+    };
     let api = tutti_api::router(node.clone(), api);
     let gateway = Gateway::new(node, settings(config, api));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "started");
@@ -99,6 +103,7 @@ fn settings(config: &Config, api: axum::Router) -> Settings {
         api,
         limits: limits(config),
         room_name_bytes: config.limits.room_name_bytes,
+        presets: config.presets(),
     }
 }
 
@@ -126,6 +131,11 @@ fn node_config(config: &Config) -> NodeConfig {
         debug_info: concat!("tutti ", env!("CARGO_PKG_VERSION")).to_owned(),
         agent_protocol: 1,
     };
+    let agents = tutti_agent::Settings {
+        target_load: config.agents.target_load,
+        server_info: server_info.clone(),
+        ..Default::default()
+    };
     NodeConfig {
         media: config.media(),
         facts: Facts {
@@ -147,6 +157,7 @@ fn node_config(config: &Config) -> NodeConfig {
         },
         auto_create: rooms.auto_create,
         rooms_max: rooms.rooms_max,
+        agents,
     }
 }
 

@@ -30,12 +30,14 @@ use proto::leave_request::Action;
 use proto::signal_response::Message;
 use tutti_id::{RoomKey, ShardNumber};
 use tutti_media::MediaCommand;
-use tutti_room::{AdminRequest, Chronicle, MemberKey, Room, RoomEventKind, SubscriptionNumber, TrackNumber};
+use tutti_room::{
+    AdminRequest, CallNumber, Chronicle, MemberKey, Room, RoomEventKind, SubscriptionNumber, TrackNumber,
+};
 use tutti_signal::{Facts, Frame, Session};
 use tutti_transport::TransportCommand;
 
 use crate::flow::Flow;
-use crate::input::{Answer, Note, Outgoing, Question, RoomInput, RoomOutput, Seat, SocketNumber};
+use crate::input::{Answer, Note, Outgoing, Question, RoomInput, RoomOutput, Seat, SocketNumber, Ticket};
 
 /// What a room starts from.
 #[derive(Debug)]
@@ -160,8 +162,9 @@ impl RoomCore {
                 self.outputs.insert(said, RoomOutput::Admitted { socket, outcome });
             }
             RoomInput::Ask { ticket, question } => {
-                let answer = self.answer(now, question);
-                self.outputs.push_back(RoomOutput::Answer { ticket, answer });
+                if let Some(answer) = self.answer(now, ticket, question) {
+                    self.outputs.push_back(RoomOutput::Answer { ticket, answer });
+                }
             }
             RoomInput::Request { member, socket, request } => {
                 if let Some(held) = self.current(member, socket) {
@@ -247,8 +250,9 @@ impl RoomCore {
         self.outputs.extend(events.into_iter().map(RoomOutput::Event));
     }
 
-    fn answer(&mut self, now: Instant, question: Question) -> Answer {
-        match question {
+    /// The answer to a question; `None` if it comes later.
+    fn answer(&mut self, now: Instant, ticket: Ticket, question: Question) -> Option<Answer> {
+        Some(match question {
             Question::MayJoin(joiner) => Answer::MayJoin(self.room.check(&joiner).map_err(Into::into)),
             Question::Room => Answer::Room(Box::new(self.room.info())),
             Question::Participants => Answer::Participants(self.room.participants()),
@@ -257,7 +261,11 @@ impl RoomCore {
                 Answer::Participant(info.map(Box::new))
             }
             Question::Admin(request) => Answer::Admin(self.room.admin(now, request)),
-        }
+            Question::Call(request) => {
+                self.room.perform_rpc(now, CallNumber(ticket.0), request);
+                return None;
+            }
+        })
     }
 
     fn schedule(&mut self, key: MemberKey) {

@@ -11,7 +11,7 @@ use tutti_signal::{Frame, Output as Spoken};
 use tutti_transport::{Channel, TransportCommand, data_weight};
 
 use super::RoomCore;
-use crate::input::{Note, Outgoing, RoomOutput};
+use crate::input::{Answer, Note, Outgoing, RoomOutput, Ticket};
 
 /// Identities of one room remembered for joining over TCP.
 const TCP_ONLY_MAX: usize = 1024;
@@ -43,6 +43,10 @@ impl RoomCore {
                         member.session.send_data_track(payload);
                         self.drain_session(now, to);
                     }
+                }
+                Said::Called { call, outcome } => {
+                    let (ticket, answer) = (Ticket(call.0), Answer::Called(outcome));
+                    self.outputs.push_back(RoomOutput::Answer { ticket, answer });
                 }
                 Said::Event(kind) => self.record(now, kind),
                 Said::Closed => self.end(now, proto::DisconnectReason::RoomClosed),

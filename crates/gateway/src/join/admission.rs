@@ -9,7 +9,7 @@ use livekit_protocol as proto;
 use proto::participant_info::{Kind as ProtoKind, KindDetail};
 use tutti_cluster::JoinRequest;
 use tutti_id::RoomName;
-use tutti_room::Joiner;
+use tutti_room::{Joiner, Presets};
 use tutti_token::{Claims, Keys, Kind};
 
 use super::asked::Asked;
@@ -61,7 +61,7 @@ pub(crate) fn admit(
     if !claims.video.room_join {
         return Err(Refusal::PermissionDenied);
     }
-    let room_config = room_config(&claims)?;
+    let room_config = room_config(&claims, &settings.presets)?;
     if call.version == Version::V1 && call.query.get("join_request").is_empty() {
         return Err(Refusal::JoinRequestMissing);
     }
@@ -95,23 +95,21 @@ fn token<'a>(call: &'a Call<'_>) -> Result<&'a str, Refusal> {
     if token.is_empty() { Err(Refusal::NoToken) } else { Ok(token) }
 }
 
-fn room_config(claims: &Claims) -> Result<Option<proto::RoomConfiguration>, Refusal> {
-    if !claims.room_preset.is_empty() {
-        // This server has no presets: any name is unknown.
-        return Err(Refusal::RoomPreset);
-    }
+/// What the token asks for a room that this join makes, with the preset that it names.
+fn room_config(claims: &Claims, presets: &Presets) -> Result<Option<proto::RoomConfiguration>, Refusal> {
     let config: Option<proto::RoomConfiguration> =
         claims.room_config.clone().map(tutti_json::from_value).transpose().map_err(|_| Refusal::RoomConfig)?;
-    if let Some(config) = &config {
-        // Told, not passed over: whoever asks for an agent or a recording waits for it.
-        if !config.agents.is_empty() {
-            return Err(Refusal::Agents);
-        }
-        if config.egress.as_ref().is_some_and(|egress| *egress != proto::RoomEgress::default()) {
-            return Err(Refusal::Egress);
-        }
+    // Told, not passed over: whoever asks for a recording waits for it.
+    if let Some(egress) = config.as_ref().and_then(|config| config.egress.as_ref())
+        && *egress != proto::RoomEgress::default()
+    {
+        return Err(Refusal::Egress);
     }
-    Ok(config)
+    if claims.room_preset.is_empty() {
+        return Ok(config);
+    }
+    let completed = presets.complete(&claims.room_preset, config.unwrap_or_default());
+    completed.map(Some).map_err(|_| Refusal::RoomPreset)
 }
 
 /// What the client may change about itself by asking, it changes in the claims.

@@ -72,7 +72,7 @@ pub(super) fn permission_message(permission: &Permission) -> proto::ParticipantP
 
 /// The way back.
 #[expect(deprecated, reason = "a token states `recorder` and `agent`")]
-fn permission_values(permission: &proto::ParticipantPermission) -> Permission {
+pub(crate) fn permission_values(permission: &proto::ParticipantPermission) -> Permission {
     Permission {
         can_subscribe: permission.can_subscribe,
         can_publish: permission.can_publish,

@@ -17,5 +17,5 @@ mod refusal;
 mod wrapped;
 
 pub(crate) use admission::{Admission, Call, Version, admit};
-pub(crate) use issuer::Issuer;
+pub(crate) use issuer::{Issuer, permission_values};
 pub(crate) use refusal::Refusal;

@@ -37,8 +37,6 @@ pub(crate) enum Refusal {
     AttributesTooLong(usize),
     #[error("room preset does not exist")]
     RoomPreset,
-    #[error("roomConfig names agents: agents are not there yet on this server")]
-    Agents,
     #[error("roomConfig asks for egress: egress is not there yet on this server")]
     Egress,
     #[error("{0} must not contain control characters")]
@@ -93,6 +91,7 @@ impl Refusal {
             Self::Node(JoinError::RoomFailed) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Node(
                 JoinError::Settings(_)
+                | JoinError::Agents(_)
                 | JoinError::Refused(tutti_room::JoinError::IdentityEmpty | tutti_room::JoinError::Text(_)),
             )
             | Self::IdentityEmpty
@@ -103,7 +102,6 @@ impl Refusal {
             | Self::MetadataTooLong(_)
             | Self::AttributesTooLong(_)
             | Self::RoomPreset
-            | Self::Agents
             | Self::Egress
             | Self::ControlCharacter(_)
             | Self::Attributes
@@ -131,7 +129,6 @@ impl Refusal {
             Self::MetadataTooLong(_) => "metadata",
             Self::AttributesTooLong(_) | Self::Attributes => "attributes",
             Self::RoomPreset => "room_preset",
-            Self::Agents => "agents",
             Self::Egress => "egress",
             Self::ControlCharacter(_) => "control_character",
             Self::JoinRequestMissing => "join_request_missing",
@@ -146,6 +143,7 @@ impl Refusal {
             Self::Node(JoinError::Stopping) => "stopping",
             Self::Node(JoinError::RoomFailed) => "room_failed",
             Self::Node(JoinError::Settings(_)) => "room_settings",
+            Self::Node(JoinError::Agents(_)) => "agents",
             Self::Node(JoinError::Refused(refused)) => match refused {
                 tutti_room::JoinError::Full { .. } => "room_full",
                 tutti_room::JoinError::TooOften => "too_often",

@@ -29,7 +29,10 @@ impl Collector for Readings {
         let counts = &self.node;
         gauge(&mut encoder, "rooms", "Rooms open", counts.rooms)?;
         gauge(&mut encoder, "participants", "Participants in all rooms", counts.participants)?;
-        gauge(&mut encoder, "signal_sockets", "Signalling sockets open", self.signal_sockets)?;
+        gauge(&mut encoder, "signal_sockets", "Sockets of clients and agent workers open", self.signal_sockets)?;
+        gauge(&mut encoder, "agent_workers", "Agent workers connected", counts.agent_workers)?;
+        gauge(&mut encoder, "agent_jobs", "Jobs of agents that are not over", counts.agent_jobs)?;
+        gauge(&mut encoder, "agent_jobs_waiting", "Jobs of agents that no worker has", counts.agent_jobs_waiting)?;
         gauge(&mut encoder, "http_connections", "Connections that have not joined", self.http_connections)?;
         let help = "Connections that had not joined and were closed to make room for others";
         counter(&mut encoder, "http_connections_closed", help, self.http_connections_closed)?;

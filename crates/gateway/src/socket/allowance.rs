@@ -6,14 +6,14 @@ use proto::signal_request::Message as Request;
 use tutti_limit::Rate;
 
 /// Units a second, and at once after a quiet time.
-pub(super) const RATE: Rate = Rate::new(400, 4000);
+pub(crate) const RATE: Rate = Rate::new(400, 4000);
 /// A message costs one, and one more for each of these, bytes.
 const BYTES_PER_UNIT: usize = 4096;
 /// And one more for each of these tracks that it names.
 const TRACKS_PER_UNIT: usize = 16;
 
 /// What a message of `bytes` costs before it is read.
-pub(super) fn cost_of_bytes(bytes: usize) -> u32 {
+pub(crate) fn cost_of_bytes(bytes: usize) -> u32 {
     u32::try_from(1 + bytes / BYTES_PER_UNIT).unwrap_or(u32::MAX)
 }
 

@@ -24,6 +24,7 @@ use tutti_id::RoomName;
 use tutti_limit::Allowance;
 use tutti_signal::Frame;
 
+pub(crate) use allowance::{RATE, cost_of_bytes};
 pub(crate) use encoding::Encoding;
 pub(crate) use open::OpenSockets;
 
@@ -33,13 +34,13 @@ use crate::metrics::Metrics;
 /// Largest message of a client, bytes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 2 << 20;
 /// A WebSocket ping goes out this often.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// A socket on which nothing at all arrived for this long, not even a pong, is dead.
-const SILENCE_MAX: Duration = Duration::from_secs(35);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(35);
 /// A client that does not take what is written within this time is too slow.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for the client's half of the closing handshake.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Messages written before the socket is flushed.
 const WRITE_BATCH: usize = 64;
 
@@ -245,7 +246,7 @@ fn note(frame: &Frame, metrics: &Metrics) {
     }
 }
 
-fn length(message: &Message) -> usize {
+pub(crate) fn length(message: &Message) -> usize {
     match message {
         Message::Text(text) => text.len(),
         Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),

@@ -69,12 +69,6 @@ async fn joins_and_validations_are_refused_alike() {
         (signed(json!({"video": {"room": long}})), "", 400, too_long("room name length")),
         (signed(json!({"name": long})), "", 400, too_long("name length")),
         (signed(json!({"roomPreset": "gold"})), "", 400, "room preset does not exist".to_owned()),
-        (
-            signed(json!({"roomConfig": {"agents": [{}]}})),
-            "",
-            400,
-            "roomConfig names agents: agents are not there yet on this server".to_owned(),
-        ),
         // The only 404 of a path that is there: with any other text browsers would try the older path.
         (signed(json!({})), "", 404, "requested room does not exist".to_owned()),
     ];

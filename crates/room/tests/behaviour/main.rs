@@ -18,6 +18,7 @@ mod random;
 mod reference;
 mod replay;
 mod resume;
+mod rpc;
 mod speakers;
 mod stage;
 mod subscribe;

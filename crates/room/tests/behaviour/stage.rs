@@ -9,8 +9,8 @@ use livekit_protocol as proto;
 use proto::signal_response::Message;
 use proto::{TrackSource, TrackType};
 use tutti_room::{
-    AdminError, AdminReply, AdminRequest, Delivery, JoinError, Joiner, MemberKey, Negotiated, Notice, Output, Request,
-    Room, RoomEventKind, Settings, Subscribe, TrackNumber,
+    AdminError, AdminReply, AdminRequest, CallError, CallNumber, Delivery, JoinError, Joiner, MemberKey, Negotiated,
+    Notice, Output, Request, Room, RoomEventKind, Settings, Subscribe, TrackNumber,
 };
 
 use crate::strict;
@@ -78,6 +78,7 @@ pub(crate) struct Stage {
     pub(crate) events: Vec<RoomEventKind>,
     pub(crate) data: Vec<(Vec<MemberKey>, Delivery, Bytes)>,
     pub(crate) packets: Vec<(MemberKey, Bytes)>,
+    pub(crate) called: Vec<(CallNumber, Result<String, CallError>)>,
     pub(crate) closed: bool,
     gone: BTreeSet<MemberKey>,
     cids: u32,
@@ -99,6 +100,7 @@ impl Stage {
             events: Vec::new(),
             data: Vec::new(),
             packets: Vec::new(),
+            called: Vec::new(),
             closed: false,
             gone: BTreeSet::new(),
             cids: 0,
@@ -127,6 +129,7 @@ impl Stage {
                     self.data.push((to, delivery, payload));
                 }
                 Output::DataTrackPacket { to, payload } => self.packets.push((to, payload)),
+                Output::Called { call, outcome } => self.called.push((call, outcome)),
                 Output::Event(event) => self.events.push(event),
                 Output::Closed => self.closed = true,
             }
@@ -171,6 +174,11 @@ impl Stage {
         reply
     }
 
+    pub(crate) fn call(&mut self, call: u64, request: proto::PerformRpcRequest) {
+        self.room.perform_rpc(self.now, CallNumber(call), request);
+        self.drain();
+    }
+
     /// Lets time pass, from deadline to deadline.
     pub(crate) fn advance(&mut self, by: Duration) {
         let end = self.now + by;
@@ -191,6 +199,7 @@ impl Stage {
         self.events.clear();
         self.data.clear();
         self.packets.clear();
+        self.called.clear();
     }
 
     /// Takes what a member was told.

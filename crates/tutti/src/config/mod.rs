@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use clap::ValueEnum;
+use livekit_protocol as proto;
 use serde::{Deserialize, Serialize};
 use tutti_gateway::Network;
 use tutti_media::MediaConfig;
+use tutti_room::Presets;
 use tutti_token::{Keys, Secret};
 
 use crate::cli::ServeFlags;
@@ -42,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) metrics: Metrics,
     pub(crate) rtc: Rtc,
     pub(crate) rooms: Rooms,
+    pub(crate) agents: Agents,
     pub(crate) limits: Limits,
 }
 
@@ -122,6 +125,36 @@ pub(crate) struct Rooms {
     pub(crate) sync_streams: bool,
     pub(crate) remote_unmute: bool,
     pub(crate) codecs: Vec<String>,
+    pub(crate) presets: BTreeMap<String, Preset>,
+}
+
+/// One entry of `rooms.presets`. What is not said is as in every room.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Preset {
+    pub(crate) empty_timeout_s: u32,
+    pub(crate) departure_timeout_s: u32,
+    pub(crate) max_participants: u32,
+    pub(crate) metadata: String,
+    pub(crate) sync_streams: bool,
+    pub(crate) agents: Vec<PresetAgent>,
+}
+
+/// One entry of `agents` of a preset.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PresetAgent {
+    pub(crate) agent_name: String,
+    pub(crate) metadata: String,
+    pub(crate) deployment: String,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+/// Section `agents`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Agents {
+    pub(crate) target_load: f32,
 }
 
 /// Section `limits`.
@@ -151,6 +184,7 @@ impl Default for Config {
             metrics: Metrics::default(),
             rtc: Rtc::default(),
             rooms: Rooms::default(),
+            agents: Agents::default(),
             limits: Limits::default(),
         }
     }
@@ -205,7 +239,14 @@ impl Default for Rooms {
             sync_streams: room.sync_streams,
             remote_unmute: room.remote_unmute,
             codecs: room.codecs,
+            presets: BTreeMap::new(),
         }
+    }
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self { target_load: tutti_agent::Settings::default().target_load }
     }
 }
 
@@ -220,6 +261,27 @@ impl Default for Limits {
             attributes_bytes: limits.attributes_bytes,
             tracks: limits.tracks,
             data_tracks: limits.data_tracks,
+        }
+    }
+}
+
+impl Preset {
+    fn configuration(&self) -> proto::RoomConfiguration {
+        let agents = self.agents.iter().map(|agent| proto::RoomAgentDispatch {
+            agent_name: agent.agent_name.clone(),
+            metadata: agent.metadata.clone(),
+            deployment: agent.deployment.clone(),
+            attributes: agent.attributes.clone().into_iter().collect(),
+            ..Default::default()
+        });
+        proto::RoomConfiguration {
+            empty_timeout: self.empty_timeout_s,
+            departure_timeout: self.departure_timeout_s,
+            max_participants: self.max_participants,
+            metadata: self.metadata.clone(),
+            sync_streams: self.sync_streams,
+            agents: agents.collect(),
+            ..Default::default()
         }
     }
 }
@@ -277,6 +339,11 @@ impl Config {
     /// All keys.
     pub(crate) fn keys(&self) -> Keys {
         self.keys.iter().map(|(name, secret)| (name.clone(), secret.clone())).collect()
+    }
+
+    /// The room presets, as the protocol says it.
+    pub(crate) fn presets(&self) -> Presets {
+        self.rooms.presets.iter().map(|(name, preset)| (name.clone(), preset.configuration())).collect()
     }
 
     /// What the media plane is started with.

@@ -28,7 +28,12 @@ fn settings() -> Settings {
         connections_max: 10,
         limits: Limits::default(),
         room_name_bytes: 256,
+        presets: [("class".to_owned(), class())].into_iter().collect(),
     }
+}
+
+fn class() -> proto::RoomConfiguration {
+    proto::RoomConfiguration { max_participants: 30, metadata: "class".into(), ..Default::default() }
 }
 
 fn keys() -> Arc<Keys> {
@@ -127,12 +132,6 @@ fn refusals() {
         (json!({"name": "Ada\u{7f}"}), "", 400, "name must not contain control characters"),
         (json!({"attributes": {"a\n": "1"}}), "", 400, "attribute key must not contain control characters"),
         (
-            json!({"roomConfig": {"agents": [{"agentName": "helper"}]}}),
-            "",
-            400,
-            "roomConfig names agents: agents are not there yet on this server",
-        ),
-        (
             json!({"roomConfig": {"egress": {"room": {"roomName": "stage"}}}}),
             "",
             400,
@@ -201,12 +200,23 @@ fn validation_is_strict_about_attributes() {
 }
 
 #[test]
+fn a_preset_fills_in_what_the_token_leaves_unset() {
+    let config =
+        |more: Value| enter_with(claims(more), "").expect("join is good").room_config.expect("it says something");
+    let class = config(json!({"roomPreset": "class"}));
+    assert_eq!((class.max_participants, class.metadata.as_str()), (30, "class"));
+    let agents = json!([{"agentName": "helper"}]);
+    let own = config(json!({"roomPreset": "class", "roomConfig": {"maxParticipants": 2, "agents": agents}}));
+    assert_eq!((own.max_participants, own.metadata.as_str(), own.agents.len()), (2, "class", 1));
+}
+
+#[test]
 fn what_goes_to_the_node() {
     let token = claims(json!({
         "name": "Ada", "metadata": "token", "kind": "agent", "kindDetails": ["forwarded", "later"],
         "attributes": {"seat": "3", "hand": "up"},
         "roomConfig": {
-            "maxParticipants": 7, "emptyTimeout": 9.0, "later": true, "metadata": null, "agents": [], "egress": {},
+            "maxParticipants": 7, "emptyTimeout": 9.0, "later": true, "metadata": null, "agents": null, "egress": {},
         },
         "video": {"roomCreate": true, "canUpdateOwnMetadata": true, "canPublishSources": ["microphone"]},
     }));

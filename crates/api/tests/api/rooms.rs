@@ -1,51 +1,13 @@
-//! `livekit.RoomService` without sockets: rights, forms, answers and errors. What it does to participants is tried with
-//! real clients in `tests/e2e/python`.
+//! `livekit.RoomService`.
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use livekit_protocol as proto;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use tutti_api::Settings;
-use tutti_cluster::{Node, NodeConfig};
-use tutti_harness::keys;
-use tutti_token::{Claims, VideoGrants};
 
-fn api() -> Router {
-    let node = Node::start(NodeConfig { rooms_max: 2, ..tutti_harness::node() }).expect("free ports");
-    tutti_api::router(node, Settings { keys: keys(), room_name_bytes: 16 })
-}
-
-fn token(video: VideoGrants) -> String {
-    tutti_harness::token(&Claims { video, ..Claims::default() })
-}
-
-fn creator() -> String {
-    token(VideoGrants { room_create: true, room_list: true, ..VideoGrants::default() })
-}
-
-fn admin(room: &str) -> String {
-    token(VideoGrants { room_admin: true, room: room.to_owned(), ..VideoGrants::default() })
-}
-
-async fn call(api: &Router, method: &str, token: Option<&str>, kind: &str, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
-    let mut request = Request::post(format!("/twirp/livekit.RoomService/{method}")).header(header::CONTENT_TYPE, kind);
-    if let Some(token) = token {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-    }
-    let response = api.clone().oneshot(request.body(Body::from(body)).expect("a request")).await.expect("an answer");
-    let status = response.status();
-    let answered = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    assert_eq!(answered, if status.is_success() { kind } else { "application/json" }, "errors are JSON, to the letter");
-    (status, to_bytes(response.into_body(), usize::MAX).await.expect("a body").to_vec())
-}
-
-async fn json(api: &Router, method: &str, token: &str, body: Value) -> (u16, Value) {
-    let (status, body) = call(api, method, Some(token), "application/json", body.to_string().into_bytes()).await;
-    (status.as_u16(), serde_json::from_slice(&body).expect("JSON"))
-}
+use crate::server::{admin, api, call, creator, json};
 
 #[tokio::test]
 async fn rooms_are_made_listed_changed_and_ended() {
@@ -76,37 +38,6 @@ async fn rooms_are_made_listed_changed_and_ended() {
     assert_eq!(json(&api, "DeleteRoom", &creator(), json!({"room": "hall"})).await, (200, json!({})));
     let (status, error) = json(&api, "DeleteRoom", &creator(), json!({"room": "nowhere"})).await;
     assert_eq!((status, &error["code"]), (404, &json!("not_found")));
-}
-
-#[tokio::test]
-async fn rights_are_checked_first() {
-    let api = api();
-    json(&api, "CreateRoom", &creator(), json!({"name": "hall"})).await;
-    let joiner = token(VideoGrants { room_join: true, room: "hall".into(), ..VideoGrants::default() });
-    let methods = [
-        "CreateRoom",
-        "ListRooms",
-        "DeleteRoom",
-        "ListParticipants",
-        "GetParticipant",
-        "RemoveParticipant",
-        "MutePublishedTrack",
-        "UpdateParticipant",
-        "UpdateSubscriptions",
-        "SendData",
-        "UpdateRoomMetadata",
-    ];
-    for method in methods {
-        for token in [&joiner, &admin("cellar"), &admin(""), &"nonsense".to_owned()] {
-            let body = json!({"room": "hall"});
-            let body = if method == "CreateRoom" { json!({"name": "hall"}) } else { body };
-            let body = if method == "ListRooms" { json!({}) } else { body };
-            let (status, error) = json(&api, method, token, body).await;
-            assert_eq!((status, &error["code"]), (401, &json!("unauthenticated")), "{method}");
-        }
-        let (status, _) = call(&api, method, None, "application/protobuf", Vec::new()).await;
-        assert_eq!(status, StatusCode::UNAUTHORIZED, "{method}");
-    }
 }
 
 /// What back ends write for what is not set, in the languages that they are written in.
@@ -177,7 +108,6 @@ async fn what_is_not_there_says_so() {
         "livekit.Egress/ListEgress",
         "livekit.Ingress/CreateIngress",
         "livekit.SIP/CreateSIPParticipant",
-        "livekit.AgentDispatchService/CreateDispatch",
         "livekit.Connector/DialWhatsAppCall",
         "livekit.PhoneNumberService/SearchPhoneNumbers",
     ] {
@@ -197,7 +127,6 @@ async fn what_is_not_there_says_so() {
     }
     for body in [
         json!({"name": "hall", "egress": {"room": {"roomName": "hall"}}}),
-        json!({"name": "hall", "agents": [{"agentName": "helper"}]}),
         json!({"name": "hall", "replayEnabled": true}),
     ] {
         let (status, error) = json(&api, "CreateRoom", &creator(), body.clone()).await;
