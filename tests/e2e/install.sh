@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs what the tests need from Debian, if it is missing and we may: Chromium, fonts, venv, iproute2; and
-# OpenSSL's headers, for the peer that tests of DTLS compare with.
+# Installs what the tests need from Debian, if it is missing and we may: Chromium, Firefox, fonts, venv, iproute2;
+# and OpenSSL's headers, for the peer that tests of DTLS compare with.
 set -eu
 
 wanted=""
 command -v "${TUTTI_E2E_CHROMIUM:-chromium}" >/dev/null 2>&1 || wanted="$wanted chromium"
+command -v "${TUTTI_E2E_FIREFOX:-firefox-esr}" >/dev/null 2>&1 || wanted="$wanted firefox-esr"
 command -v python3 >/dev/null 2>&1 || wanted="$wanted python3"
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || wanted="$wanted python3-venv"
 command -v ip >/dev/null 2>&1 || wanted="$wanted iproute2"

@@ -62,8 +62,8 @@ export class Guest {
     return guest;
   }
 
-  async inCall() {
-    await until(`${this.name} is in the call`, () => this.page.evaluate(() => window.__tutti?.room.state === 'connected' && !!document.querySelector('.controls')), CONNECTED_MS);
+  async inCall(deadlineMs = CONNECTED_MS) {
+    await until(`${this.name} is in the call`, () => this.page.evaluate(() => window.__tutti?.room.state === 'connected' && !!document.querySelector('.controls')), deadlineMs);
   }
 
   /** The tile of someone, by name. @param {string} name @param {'camera' | 'screen'} [source] */

@@ -1,9 +1,10 @@
 // @ts-check
 /** Chromium with pretend devices. Found by `TUTTI_E2E_CHROMIUM`, else by its usual names on the path. */
-import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { chromium } from 'playwright-core';
+import { onPath } from './path.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -24,21 +25,7 @@ const FLAGS = [
   '--disable-renderer-backgrounding',
 ];
 
-export function chromiumPath() {
-  const candidates = process.env.TUTTI_E2E_CHROMIUM
-    ? [process.env.TUTTI_E2E_CHROMIUM]
-    : (process.env.PATH ?? '').split(delimiter).flatMap((folder) => NAMES.map((name) => join(folder, name)));
-  const found = candidates.find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-  if (!found) throw new Error('no Chromium: run tests/e2e/install.sh or set TUTTI_E2E_CHROMIUM');
-  return found;
-}
+export const chromiumPath = () => onPath('TUTTI_E2E_CHROMIUM', NAMES);
 
 /** Starts Chromium; its microphone hears a steady tone. @param {string[]} [more] further flags */
 export async function launchChromium(more = []) {
@@ -59,6 +46,7 @@ export async function launchChromium(more = []) {
  * tabs hear the same. Runs inside the page.
  */
 export function withoutVoiceProcessing() {
+  if (!navigator.mediaDevices) return; // The empty page before the first.
   const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   navigator.mediaDevices.getUserMedia = (wanted = {}) => {
     const raw = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };

@@ -2,11 +2,13 @@
 /**
  * Runs a command against a server: `node with-server.mjs [--bind IP] [--node-ip IP] -- COMMAND ARGS…`
  *
+ * `--bind own` is the first address of this machine beyond loopback, or loopback if there is none.
  * With `TUTTI_BIN` it starts that binary on free ports, sets `TUTTI_URL` for the command, ends it afterwards and
  * prints its log if the command failed. Without, the command finds the server at `TUTTI_URL` (default
  * `http://127.0.0.1:7880`). Exits with the code of the command; if it failed, its last lines come once more after the log.
  */
 import { spawn } from 'node:child_process';
+import { networkInterfaces } from 'node:os';
 import { SERVER_URL } from './access.mjs';
 import { startServer } from './server.mjs';
 
@@ -22,7 +24,8 @@ if (split < 0 || !command[0]) {
 }
 
 const bin = process.env.TUTTI_BIN;
-const server = bin ? await startServer(bin, { bind: option('--bind'), nodeIp: option('--node-ip') }) : undefined;
+const bind = option('--bind') === 'own' ? ownAddress() : option('--bind');
+const server = bin ? await startServer(bin, { bind, nodeIp: option('--node-ip') }) : undefined;
 const url = server?.url ?? SERVER_URL;
 if (!server) await fetch(url).catch(() => fail(`no server answers at ${url}; set TUTTI_BIN to start one`));
 
@@ -38,6 +41,11 @@ process.exit(code);
 function option(name) {
   const at = options.indexOf(name);
   return at < 0 ? undefined : options[at + 1];
+}
+
+function ownAddress() {
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
 }
 
 /** @param {string} whose @param {string} text @param {number} count */
