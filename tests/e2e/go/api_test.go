@@ -50,6 +50,11 @@ func TestServerAPI(t *testing.T) {
 	}
 	eventually(t, "the new name is seen", func() bool { return bo.GetParticipantByIdentity("ada").Name() == "Ada L." })
 
+	without := &livekit.UpdateSubscriptionsRequest{Room: name, Identity: "bo", TrackSids: []string{publication.SID()}}
+	if _, err := api.UpdateSubscriptions(ctx, without); err != nil {
+		t.Fatalf("UpdateSubscriptions: %v", err)
+	}
+
 	mute := &livekit.MuteRoomTrackRequest{Room: name, Identity: "ada", TrackSid: publication.SID(), Muted: true}
 	if _, err := api.MutePublishedTrack(ctx, mute); err != nil {
 		t.Fatalf("MutePublishedTrack: %v", err)
@@ -77,4 +82,32 @@ func TestServerAPI(t *testing.T) {
 		t.Fatalf("DeleteRoom: %v", err)
 	}
 	expect(t, "bo is told", bo.disconnected, any_)
+}
+
+// TestAgentDispatch dispatches an agent that nobody provides.
+func TestAgentDispatch(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	api := lksdk.NewAgentDispatchServiceClient(serverURL, apiKey, apiSecret)
+	name := newRoom("dispatch")
+	made, err := api.CreateDispatch(ctx, &livekit.CreateAgentDispatchRequest{Room: name, AgentName: "nobody", Metadata: "m"})
+	if err != nil || made.GetRoom() != name || made.GetAgentName() != "nobody" || made.GetMetadata() != "m" {
+		t.Fatalf("CreateDispatch: %v, %v", made, err)
+	}
+	listed, err := api.ListDispatch(ctx, &livekit.ListAgentDispatchRequest{Room: name, DispatchId: made.GetId()})
+	if err != nil || len(listed.GetAgentDispatches()) != 1 {
+		t.Fatalf("ListDispatch: %v, %v", listed, err)
+	}
+	deleted, err := api.DeleteDispatch(ctx, &livekit.DeleteAgentDispatchRequest{Room: name, DispatchId: made.GetId()})
+	if err != nil || deleted.GetState().GetDeletedAt() == 0 {
+		t.Fatalf("DeleteDispatch: %v, %v", deleted, err)
+	}
+	_, err = api.DeleteDispatch(ctx, &livekit.DeleteAgentDispatchRequest{Room: name, DispatchId: made.GetId()})
+	if failure, isTwirp := err.(twirp.Error); !isTwirp || failure.Code() != twirp.NotFound {
+		t.Fatalf("DeleteDispatch again: %v", err)
+	}
+	rooms := lksdk.NewRoomServiceClient(serverURL, apiKey, apiSecret)
+	if _, err := rooms.DeleteRoom(ctx, &livekit.DeleteRoomRequest{Room: name}); err != nil {
+		t.Fatalf("DeleteRoom: %v", err)
+	}
 }
