@@ -131,7 +131,7 @@ impl Call {
 
     /// A member asks something, as its socket would hand it over.
     pub fn ask(&mut self, key: MemberKey, request: proto::SignalRequest) {
-        self.with(key, |session, now| session.handle_request(now, WALL_MS, request));
+        self.with(key, |session, _| session.handle_request(WALL_MS, request));
     }
 
     /// A new socket takes a session up.

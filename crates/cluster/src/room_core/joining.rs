@@ -111,7 +111,7 @@ impl RoomCore {
 
     fn ask(&mut self, now: Instant, unix_ms: i64, key: MemberKey, message: Ask) {
         if let Some(member) = self.members.get_mut(&key) {
-            member.session.handle_request(now, unix_ms, proto::SignalRequest { message: Some(message) });
+            member.session.handle_request(unix_ms, proto::SignalRequest { message: Some(message) });
             self.touched.insert(key);
             self.settle(now);
         }

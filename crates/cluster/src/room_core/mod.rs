@@ -168,7 +168,7 @@ impl RoomCore {
             }
             RoomInput::Request { member, socket, request } => {
                 if let Some(held) = self.current(member, socket) {
-                    held.session.handle_request(now, unix_ms, *request);
+                    held.session.handle_request(unix_ms, *request);
                     self.touched.insert(member);
                 }
             }

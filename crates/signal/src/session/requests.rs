@@ -1,19 +1,16 @@
 //! What the client asks over its socket, one request at a time.
 
-use std::time::Instant;
-
 use livekit_protocol as proto;
 use proto::request_response::Reason;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tutti_room::Request;
 
-use super::negotiate::codec_of;
-use super::{Output, Session};
+use super::{Session, codec_of};
 
 impl Session {
     /// The client asks something. `wall_ms` is the unix time in milliseconds, for answers to pings.
-    pub fn handle_request(&mut self, now: Instant, wall_ms: i64, request: proto::SignalRequest) {
+    pub fn handle_request(&mut self, wall_ms: i64, request: proto::SignalRequest) {
         let Some(ask) = request.message else { return };
         if self.ended {
             return;
@@ -21,38 +18,37 @@ impl Session {
         match ask {
             Ask::Offer(offer) => {
                 self.answer_held();
-                self.client_offered(offer);
+                self.client_offered(&offer);
             }
-            Ask::Answer(answer) => self.client_answered(answer),
+            Ask::Answer(answer) => self.client_answered(&answer),
             Ask::Trickle(trickle) => {
                 self.answer_held();
-                self.client_trickled(&trickle);
+                self.links.trickled(&mut self.out, &trickle);
             }
             Ask::AddTrack(request) => self.add_track(request),
-            Ask::Mute(mute) => self.room(Request::Mute(mute)),
-            Ask::Subscription(update) => self.room(Request::Subscription(update)),
-            Ask::TrackSetting(settings) => self.room(Request::TrackSettings(settings)),
-            Ask::SubscriptionPermission(permission) => self.room(Request::SubscriptionPermission(permission)),
-            Ask::UpdateMetadata(update) => self.room(Request::UpdateMetadata(update)),
-            Ask::UpdateAudioTrack(update) => self.room(Request::UpdateAudioTrack(update)),
-            Ask::UpdateVideoTrack(update) => self.room(Request::UpdateVideoTrack(update)),
-            Ask::PublishDataTrackRequest(request) => self.room(Request::PublishDataTrack(request)),
-            Ask::UnpublishDataTrackRequest(request) => self.room(Request::UnpublishDataTrack(request)),
-            Ask::UpdateDataSubscription(update) => self.room(Request::DataSubscription(update)),
-            Ask::SyncState(state) => self.room(Request::SyncState(Box::new(state))),
+            Ask::Mute(mute) => self.out.room(Request::Mute(mute)),
+            Ask::Subscription(update) => self.out.room(Request::Subscription(update)),
+            Ask::TrackSetting(settings) => self.out.room(Request::TrackSettings(settings)),
+            Ask::SubscriptionPermission(permission) => self.out.room(Request::SubscriptionPermission(permission)),
+            Ask::UpdateMetadata(update) => self.out.room(Request::UpdateMetadata(update)),
+            Ask::UpdateAudioTrack(update) => self.out.room(Request::UpdateAudioTrack(update)),
+            Ask::UpdateVideoTrack(update) => self.out.room(Request::UpdateVideoTrack(update)),
+            Ask::PublishDataTrackRequest(request) => self.out.room(Request::PublishDataTrack(request)),
+            Ask::UnpublishDataTrackRequest(request) => self.out.room(Request::UnpublishDataTrack(request)),
+            Ask::UpdateDataSubscription(update) => self.out.room(Request::DataSubscription(update)),
+            Ask::SyncState(state) => self.out.room(Request::SyncState(Box::new(state))),
             Ask::Leave(leave) => self.client_leaves(&leave),
             Ask::Simulate(scenario) => self.simulate(scenario),
-            Ask::Ping(_) => self.respond(Message::Pong(wall_ms)),
+            Ask::Ping(_) => self.out.respond(Message::Pong(wall_ms)),
             Ask::PingReq(ping) => {
                 let pong = proto::Pong { last_ping_timestamp: ping.timestamp, timestamp: wall_ms };
-                self.respond(Message::PongResp(pong));
+                self.out.respond(Message::PongResp(pong));
             }
             Ask::StoreDataBlobRequest(request) => self.refuse_blob(request.request_id),
             Ask::GetDataBlobRequest(request) => self.refuse_blob(request.request_id),
             #[allow(deprecated, reason = "old clients still send it; the answer to AddTrack made it unnecessary")]
             Ask::UpdateLayers(_) => {}
         }
-        let _ = now;
     }
 
     /// A codec that this client must not send is as good as one that is off: the first one of its kind that it may send
@@ -66,11 +62,7 @@ impl Session {
                 asked.codec.clone_from(mime);
             }
         }
-        self.room(Request::AddTrack(request));
-    }
-
-    fn room(&mut self, request: Request) {
-        self.outputs.push_back(Output::Room(request));
+        self.out.room(Request::AddTrack(request));
     }
 
     /// A client's own leave means now; the reason is its own if it is one that a client may give
@@ -81,13 +73,13 @@ impl Session {
             Ok(why @ (Why::UserUnavailable | Why::UserRejected | Why::AgentError)) => why,
             _ => Why::ClientInitiated,
         };
-        self.room(Request::Leave(reason));
+        self.out.room(Request::Leave(reason));
         self.end();
     }
 
     /// Data blobs are off, as they are in the reference server unless configured (docs/protocol.md#data-tracks).
     fn refuse_blob(&mut self, request_id: u32) {
-        self.respond(Message::RequestResponse(proto::RequestResponse {
+        self.out.respond(Message::RequestResponse(proto::RequestResponse {
             request_id,
             reason: Reason::NotAllowed as i32,
             message: "data blobs are not enabled".to_owned(),

@@ -25,26 +25,26 @@ impl Session {
         match scenario.scenario {
             Some(Scenario::SpeakerUpdate(seconds)) => {
                 let seconds = u32::try_from(seconds).unwrap_or(0).min(60);
-                self.outputs.push_back(Output::Room(Request::SimulateSpeaker { seconds }));
+                self.out.room(Request::SimulateSpeaker { seconds });
             }
             Some(Scenario::NodeFailure(_)) => self.vanish(Why::UnknownReason),
             Some(Scenario::Migration(_)) => self.vanish(Why::Migration),
             Some(Scenario::ServerLeave(_)) => {
-                self.outputs.push_back(Output::Room(Request::Leave(Why::ServerShutdown)));
+                self.out.room(Request::Leave(Why::ServerShutdown));
                 self.leave(Why::ServerShutdown, Action::Disconnect);
             }
             Some(Scenario::LeaveRequestFullReconnect(_)) => {
-                self.outputs.push_back(Output::Room(Request::Leave(Why::StateMismatch)));
+                self.out.room(Request::Leave(Why::StateMismatch));
                 self.leave(Why::UnknownReason, Action::Reconnect);
             }
             Some(Scenario::SwitchCandidateProtocol(protocol)) => {
                 // The client comes again by itself, by a resume or by a new join.
-                self.tcp_only = protocol != proto::CandidateProtocol::Udp as i32;
-                self.outputs.push_back(Output::PreferTcp(self.tcp_only));
+                self.resuming.tcp_only = protocol != proto::CandidateProtocol::Udp as i32;
+                self.out.put(Output::PreferTcp(self.resuming.tcp_only));
             }
-            Some(Scenario::DisconnectSignalOnResume(_)) => self.simulated_resume = NextResume::CloseAfterMessages,
+            Some(Scenario::DisconnectSignalOnResume(_)) => self.resuming.simulated = NextResume::CloseAfterMessages,
             Some(Scenario::DisconnectSignalOnResumeNoMessages(_)) => {
-                self.simulated_resume = NextResume::CloseBeforeMessages;
+                self.resuming.simulated = NextResume::CloseBeforeMessages;
             }
             Some(Scenario::SubscriberBandwidth(_)) | None => {}
         }
@@ -52,7 +52,7 @@ impl Session {
 
     /// Gone without a word, as when the node dies.
     fn vanish(&mut self, reason: proto::DisconnectReason) {
-        self.outputs.push_back(Output::Room(Request::Leave(reason)));
+        self.out.room(Request::Leave(reason));
         self.end();
     }
 }

@@ -7,8 +7,7 @@ use proto::signal_response::Message;
 
 use tutti_rtp::{Codec, MediaKind};
 
-use super::negotiate::codec_of;
-use super::{Session, TOKEN_REFRESH_INTERVAL};
+use super::{Output, Session, TOKEN_REFRESH_INTERVAL, codec_of};
 
 impl Session {
     /// Says `Join` and opens the client's transports. `participant` is the client itself, `others` everyone it may see.
@@ -28,7 +27,7 @@ impl Session {
             server_version: self.facts.server_info.version.clone(),
             server_region: self.facts.server_info.region.clone(),
             ice_servers: self.start.ice_servers.clone(),
-            subscriber_primary: self.subscriber_primary(),
+            subscriber_primary: self.start.subscriber_primary(),
             client_configuration: Some(self.client_configuration()),
             ping_interval: self.facts.ping_interval_s,
             ping_timeout: self.facts.ping_timeout_s,
@@ -38,10 +37,10 @@ impl Session {
             fast_publish: self.start.can_publish,
             ..Default::default()
         };
-        self.respond(Message::Join(join));
+        self.out.respond(Message::Join(join));
         self.token_due = Some(now + TOKEN_REFRESH_INTERVAL);
-        self.outputs.push_back(super::Output::RefreshToken);
-        self.open_links();
+        self.out.put(Output::RefreshToken);
+        self.links.open(&mut self.out);
     }
 
     pub(super) fn client_configuration(&self) -> proto::ClientConfiguration {

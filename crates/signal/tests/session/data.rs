@@ -6,7 +6,7 @@ use bytes::Bytes;
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 use tutti_id::RoomKey;
-use tutti_room::{Delivery, MemberKey, Request};
+use tutti_room::{Delivery, MemberKey, Notice, Request};
 use tutti_signal::{Mode, Output, Start};
 use tutti_transport::{Channel, TransportCommand, TransportEvent, TransportId};
 
@@ -21,6 +21,8 @@ fn reliable_packets_wait_for_the_channels_lossy_ones_do_not() {
     let later = now + Duration::from_secs(3);
     session.send_data(later, Delivery::Lossy, Bytes::from_static(b"lossy"));
     session.send_data(later, Delivery::Reliable, Bytes::from_static(b"one"));
+    let lost = drain(&mut session);
+    assert!(matches!(lost.as_slice(), [Output::Refused { what: "reliable data", .. }]), "the old one: {lost:?}");
     session.send_data(later, Delivery::Reliable, Bytes::from_static(b"two"));
     for channel in [Channel::Reliable, Channel::Lossy] {
         session.handle_transport(later, publisher, TransportEvent::ChannelOpen(channel));
@@ -37,7 +39,12 @@ fn reliable_packets_wait_for_the_channels_lossy_ones_do_not() {
         })
         .collect();
     assert_eq!(sent, [&b"one"[..], b"two"]);
-    assert_eq!(session.data_dropped(), 2, "the old one and the lossy one");
+    // Said once.
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    for _ in 0..200 {
+        session.send_data(now, Delivery::Reliable, Bytes::from_static(&[0; 1024]));
+    }
+    assert_eq!(drain(&mut session).len(), 1);
 }
 
 #[test]
@@ -99,4 +106,23 @@ fn what_comes_on_a_channel_of_an_applications_own_is_passed_up() {
     let outputs = drain(&mut session);
     let [Output::Room(Request::ApplicationData(payload))] = outputs.as_slice() else { panic!("{outputs:?}") };
     assert_eq!(payload, &b"raw"[..]);
+}
+
+/// What the client was told when it joined stays true: it listens on the connection that was to be the primary one.
+#[test]
+fn data_stays_on_the_connection_it_was_announced_on() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    let [_, subscriber] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
+    let permission = proto::ParticipantPermission { can_publish: true, ..Default::default() };
+    let info = proto::ParticipantInfo { permission: Some(permission), ..Default::default() };
+    session.handle_notice(now, Notice::IdentityChanged(Box::new(info)));
+    for channel in [Channel::Reliable, Channel::Lossy] {
+        session.handle_transport(now, subscriber, TransportEvent::ChannelOpen(channel));
+    }
+    session.handle_transport(now, subscriber, TransportEvent::Connected { tcp: false });
+    drain(&mut session);
+    session.send_data(now, Delivery::Reliable, Bytes::from_static(b"hello"));
+    let outputs = drain(&mut session);
+    assert!(matches!(outputs.as_slice(), [Output::Transport(id, _)] if *id == subscriber), "{outputs:?}");
 }

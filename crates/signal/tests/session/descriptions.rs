@@ -22,7 +22,7 @@ fn absurd_descriptions_end_in_a_leave_with_its_reason() {
         let now = Instant::now();
         let (mut session, _) = joined(start(Mode::Single), now);
         let offer = proto::SessionDescription { r#type: "offer".into(), sdp: sdp.into(), id: 1, ..Default::default() };
-        let outputs = ask(&mut session, now, Ask::Offer(offer));
+        let outputs = ask(&mut session, Ask::Offer(offer));
         let leave = said(&outputs).into_iter().find_map(|message| match message {
             Message::Leave(leave) => Some(leave),
             _ => None,
@@ -30,7 +30,7 @@ fn absurd_descriptions_end_in_a_leave_with_its_reason() {
         let leave = leave.unwrap_or_else(|| panic!("{sdp:?}: {outputs:?}"));
         assert_eq!(leave.reason(), proto::DisconnectReason::StateMismatch);
         assert!(matches!(outputs.last(), Some(Output::Ended)));
-        assert!(ask(&mut session, now, Ask::Ping(1)).is_empty(), "nothing after the end");
+        assert!(ask(&mut session, Ask::Ping(1)).is_empty(), "nothing after the end");
     }
 }
 
@@ -40,7 +40,7 @@ fn an_answer_carries_the_number_of_its_offer() {
         for id in [0, 1, 7] {
             let now = Instant::now();
             let (mut session, _) = joined(start(mode), now);
-            let told = said(&ask(&mut session, now, Ask::Offer(offer(sdp, id))));
+            let told = said(&ask(&mut session, Ask::Offer(offer(sdp, id))));
             assert_eq!(answer(&told).map(|answer| answer.id), Some(id), "{mode:?}");
             assert_eq!(told.len(), 1, "every offer gets one answer: {told:?}");
         }
@@ -51,7 +51,7 @@ fn an_answer_carries_the_number_of_its_offer() {
 fn an_offer_may_come_before_its_track() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Dual), now);
-    let outputs = ask(&mut session, now, Ask::Offer(offer(PUBLISH, 1)));
+    let outputs = ask(&mut session, Ask::Offer(offer(PUBLISH, 1)));
     assert!(answer(&said(&outputs)).is_some());
     assert!(!outputs.iter().any(|output| matches!(output, Output::Room(_) | Output::Forward(..))), "{outputs:?}");
     session.handle_notice(now, accepted(MICROPHONE));
@@ -108,7 +108,7 @@ fn a_single_connection_is_filled_by_its_answers() {
     session.handle_notice(now, subscribe(2, Video, &["video/VP8"]));
     session.flush();
     assert!(drain(&mut session).is_empty(), "the first offer comes unasked");
-    let told = said(&ask(&mut session, now, Ask::Offer(offer(SINGLE, 1))));
+    let told = said(&ask(&mut session, Ask::Offer(offer(SINGLE, 1))));
     let named = answer(&told).map(|answer| answer.mid_to_track_id.clone()).unwrap_or_default();
     let expected = [("0".to_owned(), "TR_1".to_owned()), ("3".to_owned(), "TR_2".to_owned())];
     assert_eq!(named, expected.into());
@@ -121,7 +121,7 @@ fn a_single_connection_is_filled_by_its_answers() {
         matches!(told.as_slice(), [Message::MediaSectionsRequirement(more)] if (more.num_audios, more.num_videos) == (0, 0)),
         "{told:?}"
     );
-    let told = said(&ask(&mut session, now, Ask::Offer(offer(SINGLE, 2))));
+    let told = said(&ask(&mut session, Ask::Offer(offer(SINGLE, 2))));
     let named = answer(&told).map(|answer| answer.mid_to_track_id.clone()).unwrap_or_default();
     assert_eq!(named, [("3".to_owned(), "TR_2".to_owned())].into(), "all that are left, each time");
 }
@@ -130,7 +130,7 @@ fn a_single_connection_is_filled_by_its_answers() {
 fn a_single_connection_without_room_asks_for_it() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Single), now);
-    ask(&mut session, now, Ask::Offer(offer(DATA, 1)));
+    ask(&mut session, Ask::Offer(offer(DATA, 1)));
     session.handle_notice(now, subscribe(1, Audio, &["audio/opus"]));
     session.handle_notice(now, subscribe(2, Video, &["video/VP8"]));
     session.handle_notice(now, subscribe(3, Video, &["video/VP8"]));
@@ -178,7 +178,7 @@ fn an_embedded_offer_is_answered_when_the_client_can_take_it() {
     assert!(drain(&mut session).is_empty(), "it has not applied its own offer yet");
     let init = r#"{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host","sdpMid":"0","sdpMLineIndex":0}"#;
     let trickle = proto::TrickleRequest { candidate_init: init.into(), ..Default::default() };
-    let outputs = ask(&mut session, now, Ask::Trickle(trickle));
+    let outputs = ask(&mut session, Ask::Trickle(trickle));
     assert!(answer(&said(&outputs)).is_some(), "its first candidate shows that it has");
     let remote = outputs.iter().position(|it| matches!(it, Output::Transport(_, TransportCommand::SetRemote(_))));
     let candidates =
@@ -194,7 +194,7 @@ fn an_embedded_offer_is_answered_when_the_client_can_take_it() {
 
     let mut session = go();
     session.handle_embedded_offer(now, offer(SINGLE, 1));
-    let told = said(&ask(&mut session, now, Ask::Offer(offer(SINGLE, 2))));
+    let told = said(&ask(&mut session, Ask::Offer(offer(SINGLE, 2))));
     let ids = told.iter().filter_map(|message| answer(std::slice::from_ref(message))).map(|answer| answer.id);
     assert_eq!(ids.collect::<Vec<_>>(), [1, 2], "every offer gets its answer");
 }
@@ -254,7 +254,7 @@ fn the_answer_decides_the_codec_and_how_its_layers_arrive() {
     let single: String = single.split_inclusive("\r\n").filter(|line| !line.starts_with("a=rid:")).collect();
     session.handle_notice(now, camera(&[("VP9", &camera_cid())], "video/VP9"));
     drain(&mut session);
-    let outputs = ask(&mut session, now, Ask::Offer(offer(&single, 1)));
+    let outputs = ask(&mut session, Ask::Offer(offer(&single, 1)));
     let negotiated = outputs.iter().find_map(|output| match output {
         Output::Room(Request::Negotiated(negotiated)) => Some(negotiated.mime_type.as_str()),
         _ => None,
@@ -269,7 +269,7 @@ fn the_answer_decides_the_codec_and_how_its_layers_arrive() {
 fn a_track_that_comes_after_its_offer_is_named_as_it_was_answered() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Dual), now);
-    ask(&mut session, now, Ask::Offer(offer(PUBLISH, 1)));
+    ask(&mut session, Ask::Offer(offer(PUBLISH, 1)));
     session.handle_notice(now, camera(&[("H264", &camera_cid())], "video/H264"));
     let outputs = drain(&mut session);
     let told = said(&outputs);
@@ -287,7 +287,7 @@ fn each_codec_with_a_client_id_of_its_own_gets_its_section() {
     let [microphone, backup] = [MICROPHONE, "another"];
     session.handle_notice(now, camera(&[("VP8", &camera_cid()), ("H264", backup)], "video/VP8"));
     drain(&mut session);
-    let outputs = ask(&mut session, now, Ask::Offer(offer(PUBLISH, 1)));
+    let outputs = ask(&mut session, Ask::Offer(offer(PUBLISH, 1)));
     assert_eq!(published(&outputs).len(), 1, "one section is no other codec's: {microphone}");
     let both = PUBLISH
         .replace(microphone, backup)
@@ -295,7 +295,7 @@ fn each_codec_with_a_client_id_of_its_own_gets_its_section() {
     let second = PUBLISH.split("m=video").nth(1).and_then(|rest| rest.split("m=application").next()).expect("video");
     let second = second.replace("a=mid:1\r\n", "a=mid:3\r\n").replace(&camera_cid(), backup);
     let more = format!("{}m=video{second}", both.replace("BUNDLE 0 1 2", "BUNDLE 1 2 3"));
-    let outputs = ask(&mut session, now, Ask::Offer(offer(&more, 2)));
+    let outputs = ask(&mut session, Ask::Offer(offer(&more, 2)));
     let more = published(&outputs);
     assert_eq!(more.len(), 1, "{outputs:?}");
     assert_eq!((more[0].mid.as_str(), more[0].formats[0].codec), ("3", tutti_rtp::Codec::H264));
@@ -308,7 +308,7 @@ fn a_track_in_no_codec_of_ours_is_told_to_be_gone() {
     session.handle_notice(now, camera(&[("VP8", &camera_cid())], "video/VP8"));
     drain(&mut session);
     let strange = PUBLISH.replace("VP8/90000", "x/90000").replace("H264/90000", "y/90000");
-    let outputs = ask(&mut session, now, Ask::Offer(offer(&strange, 1)));
+    let outputs = ask(&mut session, Ask::Offer(offer(&strange, 1)));
     let told = said(&outputs);
     assert!(
         matches!(told.as_slice(), [Message::Answer(_), Message::TrackUnpublished(gone)] if gone.track_sid == "TR_VCown"),
@@ -330,7 +330,7 @@ fn a_codec_that_the_client_must_not_send_is_replaced_before_the_room_names_it() 
     let (mut session, _) = joined(Start { client, ..start(Mode::Dual) }, now);
     let asked = proto::SimulcastCodec { codec: "h264".into(), cid: "c".into(), ..Default::default() };
     let request = proto::AddTrackRequest { cid: "c".into(), simulcast_codecs: vec![asked], ..Default::default() };
-    let outputs = ask(&mut session, now, Ask::AddTrack(request));
+    let outputs = ask(&mut session, Ask::AddTrack(request));
     let [Output::Room(Request::AddTrack(request))] = outputs.as_slice() else { panic!("{outputs:?}") };
     assert_eq!(request.simulcast_codecs[0].codec, "video/VP8");
 }

@@ -138,7 +138,7 @@ fn a_leave_that_the_end_of_the_media_overtook_is_a_leave() {
     drain(&mut session);
     session.handle_transport(now, transport, TransportEvent::Failed { reason: DtlsFailure::Closed.into() });
     drain(&mut session);
-    let outputs = ask(&mut session, now + Duration::from_millis(100), Ask::Leave(proto::LeaveRequest::default()));
+    let outputs = ask(&mut session, Ask::Leave(proto::LeaveRequest::default()));
     assert!(matches!(outputs[0], Output::Room(Request::Leave(proto::DisconnectReason::ClientInitiated))));
     assert!(said(&outputs).is_empty(), "nobody is asked to resume");
     assert_eq!(session.poll_timeout(), None);
@@ -169,7 +169,7 @@ fn a_client_may_leave_with_a_reason_of_its_own_but_not_with_ours() {
         let now = Instant::now();
         let (mut session, _) = joined(start(Mode::Dual), now);
         let leave = proto::LeaveRequest { reason: given as i32, ..Default::default() };
-        let outputs = ask(&mut session, now, Ask::Leave(leave));
+        let outputs = ask(&mut session, Ask::Leave(leave));
         assert!(matches!(&outputs[0], Output::Room(Request::Leave(reason)) if *reason == taken));
     }
 }

@@ -81,7 +81,7 @@ fn a_client_that_shall_use_tcp_is_offered_nothing_else() {
     }
     let (mut session, _) = joined(start, now);
     let scenario = proto::simulate_scenario::Scenario::SwitchCandidateProtocol(proto::CandidateProtocol::Tcp as i32);
-    let outputs = ask(&mut session, now, Ask::Simulate(proto::SimulateScenario { scenario: Some(scenario) }));
+    let outputs = ask(&mut session, Ask::Simulate(proto::SimulateScenario { scenario: Some(scenario) }));
     assert!(matches!(outputs.as_slice(), [Output::PreferTcp(true)]));
 }
 

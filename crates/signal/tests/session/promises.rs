@@ -113,9 +113,9 @@ fn candidates_before_their_description() {
     let init = r#"{"candidate":"candidate:9 1 udp 1 127.0.0.1 9 typ host","sdpMid":"0","sdpMLineIndex":0}"#;
     for _ in 0..70 {
         let trickle = proto::TrickleRequest { candidate_init: init.into(), ..Default::default() };
-        ask(&mut session, now, Ask::Trickle(trickle));
+        ask(&mut session, Ask::Trickle(trickle));
     }
-    let outputs = ask(&mut session, now, Ask::Offer(offer(PUBLISH, 1)));
+    let outputs = ask(&mut session, Ask::Offer(offer(PUBLISH, 1)));
     assert!(said(&outputs).iter().any(|message| matches!(message, Message::Answer(_))));
     let early = outputs.iter().filter(|output| {
         matches!(output, Output::Transport(_, TransportCommand::AddRemoteCandidate(text)) if text.starts_with("candidate:9 "))

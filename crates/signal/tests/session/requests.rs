@@ -15,9 +15,9 @@ use crate::stage::{WALL_MS, accepted, ask, drain, joined, said, start};
 fn both_pings_are_answered() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Dual), now);
-    assert!(matches!(said(&ask(&mut session, now, Ask::Ping(5))).as_slice(), [Message::Pong(WALL_MS)]));
+    assert!(matches!(said(&ask(&mut session, Ask::Ping(5))).as_slice(), [Message::Pong(WALL_MS)]));
     let ping = proto::Ping { timestamp: 42, rtt: 3 };
-    let answer = said(&ask(&mut session, now, Ask::PingReq(ping)));
+    let answer = said(&ask(&mut session, Ask::PingReq(ping)));
     let [Message::PongResp(pong)] = answer.as_slice() else { panic!("{answer:?}") };
     assert_eq!((pong.last_ping_timestamp, pong.timestamp), (42, WALL_MS));
 }
@@ -28,11 +28,11 @@ fn candidates_wait_for_the_description_and_bad_ones_are_ignored() {
     let (mut session, _) = joined(start(Mode::Dual), now);
     for init in ["", "{", "{}", r#"{"candidate":""}"#, r#"{"candidate":7}"#] {
         let trickle = proto::TrickleRequest { candidate_init: init.into(), ..Default::default() };
-        assert!(ask(&mut session, now, Ask::Trickle(trickle)).is_empty(), "{init}");
+        assert!(ask(&mut session, Ask::Trickle(trickle)).is_empty(), "{init}");
     }
     let init = r#"{"candidate":"candidate:1 1 udp 1 127.0.0.1 9 typ host","sdpMid":"0","sdpMLineIndex":0}"#;
     let trickle = proto::TrickleRequest { candidate_init: init.into(), ..Default::default() };
-    assert!(ask(&mut session, now, Ask::Trickle(trickle)).is_empty(), "nothing before the offer");
+    assert!(ask(&mut session, Ask::Trickle(trickle)).is_empty(), "nothing before the offer");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn blobs_are_refused_by_their_request() {
     let now = Instant::now();
     let (mut session, _) = joined(start(Mode::Dual), now);
     let request = proto::StoreDataBlobRequest { request_id: 7, ..Default::default() };
-    let told = said(&ask(&mut session, now, Ask::StoreDataBlobRequest(request)));
+    let told = said(&ask(&mut session, Ask::StoreDataBlobRequest(request)));
     assert!(matches!(told.as_slice(), [Message::RequestResponse(refusal)]
             if refusal.request_id == 7 && refusal.reason() == proto::request_response::Reason::NotAllowed));
 }

@@ -82,8 +82,8 @@ pub(crate) fn joined(start: Start, now: Instant) -> (Session, Vec<Output>) {
     (session, outputs)
 }
 
-pub(crate) fn ask(session: &mut Session, now: Instant, message: Ask) -> Vec<Output> {
-    session.handle_request(now, WALL_MS, proto::SignalRequest { message: Some(message) });
+pub(crate) fn ask(session: &mut Session, message: Ask) -> Vec<Output> {
+    session.handle_request(WALL_MS, proto::SignalRequest { message: Some(message) });
     drain(session)
 }
 

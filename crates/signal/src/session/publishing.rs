@@ -1,18 +1,22 @@
 //! Tracks that the client publishes: the room accepts a request, a media section turns up for it, in either order.
 
+use std::collections::BTreeMap;
+
 use livekit_protocol as proto;
 use proto::signal_response::Message;
 use tutti_forward::{ForwardCommand, LayerMode, TrackKey};
 use tutti_id::RoomKey;
 use tutti_room::{Negotiated, Request, TrackNumber};
 use tutti_rtp::MediaKind;
+use tutti_transport::TransportId;
 
-use super::negotiate::codec_of;
-use super::{Output, Session};
+use super::codec_of;
+use super::links::Links;
+use super::outbox::Outbox;
 use crate::negotiation::{OfferedSection, Published, SectionPolicy};
 
 /// One codec of a track that the room accepted: what a section of the client is expected for.
-pub(super) struct Accepted {
+struct Accepted {
     track: TrackNumber,
     sid: String,
     /// Client id of the request.
@@ -25,9 +29,6 @@ pub(super) struct Accepted {
     /// Its section, once there is one.
     mid: Option<String>,
 }
-
-/// A section on which the client sends before it said what track that is.
-pub(super) type Unclaimed = OfferedSection;
 
 impl Accepted {
     fn kind(&self) -> MediaKind {
@@ -60,62 +61,102 @@ impl Accepted {
     }
 }
 
-impl Session {
-    pub(super) fn track_accepted(
+/// The tracks that the client publishes, and the sections that it sends them on.
+pub(super) struct Publishing {
+    room: RoomKey,
+    /// The connection on which the client publishes.
+    transport: TransportId,
+    accepted: Vec<Accepted>,
+    /// Sections on which the client sends before it said what track that is.
+    unclaimed: Vec<OfferedSection>,
+}
+
+impl Publishing {
+    pub(super) fn new(room: RoomKey, transport: TransportId) -> Self {
+        Self { room, transport, accepted: Vec::new(), unclaimed: Vec::new() }
+    }
+
+    /// The room accepted a track: the client hears so, and a section that came first gets it.
+    pub(super) fn accept(
         &mut self,
+        links: &mut Links,
+        out: &mut Outbox,
         track: TrackNumber,
-        cid: String,
-        mut info: proto::TrackInfo,
+        mut answer: proto::TrackPublishedResponse,
         request: proto::AddTrackRequest,
     ) {
-        let again = self.accepted.iter().any(|held| held.track == track && held.cid == cid);
+        let again = self.accepted.iter().any(|held| held.track == track && held.cid == answer.cid);
         let mut published = Vec::new();
-        if !again {
-            self.accepted.extend(expected(track, &cid, &info, &request));
-            // The section may have come first (docs/protocol.md#publishing).
-            for section in std::mem::take(&mut self.unclaimed) {
-                match self.claim(&section) {
-                    Some(policy) => published.extend(self.attach(&section.mid, policy)),
-                    None => self.unclaimed.push(section),
+        if let Some(info) = answer.track.as_mut() {
+            if !again {
+                self.accepted.extend(expected(track, &answer.cid, info, &request));
+                // The section may have come first (docs/protocol.md#publishing).
+                for section in std::mem::take(&mut self.unclaimed) {
+                    match self.claim(&section) {
+                        Some(policy) => published.extend(links.attach(out, &section.mid, policy)),
+                        None => self.unclaimed.push(section),
+                    }
                 }
             }
+            // Then the descriptions have chosen the codec already.
+            let first = published.iter().find(|it| it.publish.track == TrackKey::new(self.room, track.0));
+            if let Some(first) = first.filter(|_| request.sid.is_empty()) {
+                name_codec(info, first);
+            }
         }
-        // Then the descriptions have chosen the codec already.
-        let first = published.iter().find(|it| it.publish.track == TrackKey::new(self.start.room, track.0));
-        if let Some(first) = first.filter(|_| request.sid.is_empty()) {
-            name_codec(&mut info, first);
-        }
-        self.respond(Message::TrackPublished(proto::TrackPublishedResponse { cid, track: Some(info) }));
+        out.respond(Message::TrackPublished(answer));
         for published in published {
-            self.section_published(published);
+            self.published(out, published);
         }
+    }
+
+    /// The client offered these sections for tracks that it does not have yet: what to agree on for those whose track
+    /// the room accepted. The others wait for theirs.
+    pub(super) fn claim_all(
+        &mut self,
+        sections: impl IntoIterator<Item = OfferedSection>,
+    ) -> BTreeMap<String, SectionPolicy> {
+        let mut policies = BTreeMap::new();
+        self.unclaimed.clear();
+        for section in sections {
+            match self.claim(&section) {
+                Some(policy) => drop(policies.insert(section.mid, policy)),
+                None => self.unclaimed.push(section),
+            }
+        }
+        policies
+    }
+
+    /// The answer left only these sections without a track.
+    pub(super) fn keep_waiting(&mut self, waiting: &[String]) {
+        self.unclaimed.retain(|section| waiting.contains(&section.mid));
     }
 
     /// Finds the accepted track that a section is for: by client id, else the first of its kind still without a
     /// section, because some clients change ids (docs/protocol.md#stream-names).
-    pub(super) fn claim(&mut self, section: &OfferedSection) -> Option<SectionPolicy> {
-        let room = self.start.room;
+    fn claim(&mut self, section: &OfferedSection) -> Option<SectionPolicy> {
         let by_id = self.accepted.iter().position(|held| held.mid.is_none() && held.names(&section.cid));
         let of_kind = |held: &Accepted| held.mid.is_none() && !held.further && held.kind() == section.kind;
         let at = by_id.or_else(|| self.accepted.iter().position(of_kind))?;
         let held = self.accepted.get_mut(at)?;
         held.mid = Some(section.mid.clone());
-        Some(held.policy(room))
+        Some(held.policy(self.room))
     }
 
     /// The client cannot send a track in any codec that the server takes: it hears so, and the track is gone.
-    pub(super) fn section_refused(&mut self, cid: &str) {
+    pub(super) fn refused(&mut self, out: &mut Outbox, cid: &str) {
         let Some(at) = self.accepted.iter().position(|held| held.mid.is_none() && held.names(cid)) else { return };
         let refused = self.accepted.remove(at);
-        self.outputs.push_back(Output::Refused { what: "track", why: format!("no codec in common for {cid:?}") });
+        out.refused("track", format!("no codec in common for {cid:?}"));
         if !self.accepted.iter().any(|held| held.track == refused.track) {
             let unpublished = proto::TrackUnpublishedResponse { track_sid: refused.sid };
-            self.respond(Message::TrackUnpublished(unpublished));
-            self.outputs.push_back(Output::Room(Request::Unpublish(refused.track)));
+            out.respond(Message::TrackUnpublished(unpublished));
+            out.room(Request::Unpublish(refused.track));
         }
     }
 
-    pub(super) fn section_published(&mut self, published: Published) {
+    /// Both sides agreed on the section of a track: it flows.
+    pub(super) fn published(&mut self, out: &mut Outbox, published: Published) {
         let track = TrackNumber(published.publish.track.index());
         let Some(held) = self.accepted.iter().find(|held| held.mid.as_deref() == Some(&published.publish.mid)) else {
             return;
@@ -124,43 +165,42 @@ impl Session {
         let muted = held.request.muted;
         let mid = published.publish.mid.clone();
         let key = published.publish.track;
-        self.outputs
-            .push_back(Output::Forward(self.publisher.id, ForwardCommand::Publish(Box::new(published.publish))));
+        out.forward(self.transport, ForwardCommand::Publish(Box::new(published.publish)));
         if muted {
-            self.outputs.push_back(Output::Forward(self.publisher.id, ForwardCommand::SetMuted(key, true)));
+            out.forward(self.transport, ForwardCommand::SetMuted(key, true));
         }
         let negotiated = Negotiated { track, mid, mime_type: published.mime_type, sdp_cid };
-        self.outputs.push_back(Output::Room(Request::Negotiated(negotiated)));
+        out.room(Request::Negotiated(negotiated));
     }
 
     /// The client stopped sending on a track's section: that is how it unpublishes (docs/protocol.md#publishing).
     /// A backup codec's section may end alone.
-    pub(super) fn section_ended(&mut self, mid: &str, key: TrackKey) {
+    pub(super) fn ended(&mut self, out: &mut Outbox, mid: &str, key: TrackKey) {
         let track = TrackNumber(key.index());
         self.accepted.retain(|held| held.mid.as_deref() != Some(mid));
         if self.accepted.iter().any(|held| held.track == track && held.mid.is_some()) {
             return;
         }
-        self.outputs.push_back(Output::Forward(self.publisher.id, ForwardCommand::Unpublish(key)));
-        self.outputs.push_back(Output::Room(Request::Unpublish(track)));
+        out.forward(self.transport, ForwardCommand::Unpublish(key));
+        out.room(Request::Unpublish(track));
     }
 
     /// The room took the track away.
-    pub(super) fn track_removed(&mut self, track: TrackNumber) {
-        let (removed, kept) = std::mem::take(&mut self.accepted).into_iter().partition(|held| held.track == track);
-        self.accepted = kept;
-        for mid in Vec::<Accepted>::into_iter(removed).filter_map(|held| held.mid) {
-            self.detach(&mid);
+    pub(super) fn remove(&mut self, links: &mut Links, out: &mut Outbox, track: TrackNumber) {
+        for removed in self.accepted.extract_if(.., |held| held.track == track) {
+            if let Some(mid) = removed.mid {
+                links.detach(&mid);
+            }
         }
-        let key = TrackKey::new(self.start.room, track.0);
-        self.outputs.push_back(Output::Forward(self.publisher.id, ForwardCommand::Unpublish(key)));
+        out.forward(self.transport, ForwardCommand::Unpublish(TrackKey::new(self.room, track.0)));
     }
 
-    pub(super) fn track_muted(&mut self, track: TrackNumber, muted: bool) {
+    /// The room muted a track, or lets it be heard again.
+    pub(super) fn set_muted(&mut self, out: &mut Outbox, track: TrackNumber, muted: bool) {
         if let Some(held) = self.accepted.iter_mut().find(|held| held.track == track) {
             held.request.muted = muted;
-            let key = TrackKey::new(self.start.room, track.0);
-            self.outputs.push_back(Output::Forward(self.publisher.id, ForwardCommand::SetMuted(key, muted)));
+            let key = TrackKey::new(self.room, track.0);
+            out.forward(self.transport, ForwardCommand::SetMuted(key, muted));
         }
     }
 }

@@ -1,32 +1,53 @@
 //! Tracks that the client gets.
 
+use std::collections::BTreeMap;
+
 use livekit_protocol as proto;
 use tutti_forward::{ForwardCommand, LayerTarget, SubscriptionKey, TrackKey};
+use tutti_id::RoomKey;
 use tutti_room::{Request, Subscribe, SubscriptionNumber, Target, TrackNumber};
 use tutti_rtp::{Codec, MediaKind};
 use tutti_transport::TransportId;
 
-use super::negotiate::codec_of;
-use super::{Output, Session};
-use crate::negotiation::{Outgoing, Subscribed};
+use super::codec_of;
+use super::links::Links;
+use super::outbox::Outbox;
+use crate::negotiation::{Outgoing, Sends, Subscribed};
 
 /// A track on its way to the client.
-pub(super) struct Sent {
+struct Sent {
     track: TrackNumber,
     target: Target,
     /// Forwarding knows it.
     forwarding: bool,
 }
 
-impl Session {
-    pub(super) fn subscribe(&mut self, subscribe: Subscribe) {
+/// The tracks that the client gets.
+pub(super) struct Subscriptions {
+    room: RoomKey,
+    /// The client plays tracks of one stream in step.
+    syncs: bool,
+    sent: BTreeMap<SubscriptionNumber, Sent>,
+}
+
+impl Subscriptions {
+    pub(super) fn new(room: RoomKey, syncs: bool) -> Self {
+        Self { room, syncs, sent: BTreeMap::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+
+    /// The client is to get a track: it flows once both sides agreed on its section.
+    pub(super) fn add(&mut self, links: &mut Links, subscribe: Subscribe) {
         let Subscribe { subscription, track, publisher_sid, info, target, sync_stream, .. } = subscribe;
         let kind = if info.r#type == proto::TrackType::Audio as i32 { MediaKind::Audio } else { MediaKind::Video };
         // A client splits at the bar and wants two parts (docs/protocol.md#stream-names).
         let grouped = info.stream.replace('|', "_");
-        let stream = if sync_stream && self.peer.takes_sync_streams() { &grouped } else { &info.sid };
+        let stream = if sync_stream && self.syncs { &grouped } else { &info.sid };
         let send = Outgoing {
-            subscription: self.subscription(subscription),
+            subscription: self.key(subscription),
             stream: format!("{publisher_sid}|{stream}"),
             kind,
             codecs: codecs(&info, kind),
@@ -35,45 +56,58 @@ impl Session {
             track_sid: info.sid,
         };
         self.sent.insert(subscription, Sent { track, target, forwarding: false });
-        self.connection().add_send(send);
+        links.sending_mut().add_send(send);
     }
 
-    pub(super) fn unsubscribe(&mut self, number: SubscriptionNumber) {
+    /// The client is to get a track no more.
+    pub(super) fn remove(&mut self, links: &mut Links, out: &mut Outbox, number: SubscriptionNumber) {
         let Some(sent) = self.sent.remove(&number) else { return };
-        let subscription = self.subscription(number);
-        self.connection().remove_send(subscription);
+        let subscription = self.key(number);
+        links.sending_mut().remove_send(subscription);
         if sent.forwarding {
-            self.outputs.push_back(Output::Forward(self.sending(), ForwardCommand::Unsubscribe(subscription)));
+            out.forward(links.sending(), ForwardCommand::Unsubscribe(subscription));
         }
     }
 
-    pub(super) fn set_target(&mut self, number: SubscriptionNumber, target: Target) {
-        let subscription = self.subscription(number);
-        let sending = self.sending();
+    /// Which layers the client is to get.
+    pub(super) fn set_target(&mut self, links: &Links, out: &mut Outbox, number: SubscriptionNumber, target: Target) {
+        let subscription = self.key(number);
         if let Some(sent) = self.sent.get_mut(&number) {
             sent.target = target;
             if sent.forwarding {
-                let command = ForwardCommand::SetTarget(subscription, layers(target));
-                self.outputs.push_back(Output::Forward(sending, command));
+                out.forward(links.sending(), ForwardCommand::SetTarget(subscription, layers(target)));
             }
         }
     }
 
-    /// Both sides agreed on the section of a track: it flows.
-    pub(super) fn send_agreed(&mut self, id: TransportId, subscribed: Subscribed) {
-        let number = SubscriptionNumber(subscribed.subscription.index());
-        let room = self.start.room;
-        let Some(sent) = self.sent.get_mut(&number) else { return };
-        let first = !std::mem::replace(&mut sent.forwarding, true);
-        let subscribe = subscribed.subscribe(TrackKey::new(room, sent.track.0), layers(sent.target));
-        self.outputs.push_back(Output::Forward(id, ForwardCommand::Subscribe(Box::new(subscribe))));
-        if first {
-            self.outputs.push_back(Output::Room(Request::Subscribed(number)));
+    /// What an exchange of descriptions settled.
+    pub(super) fn settle(&mut self, out: &mut Outbox, id: TransportId, sends: Sends) {
+        for subscription in sends.displaced {
+            out.forward(id, ForwardCommand::Unsubscribe(subscription));
+        }
+        for subscription in sends.unsupported {
+            let number = SubscriptionNumber(subscription.index());
+            out.room(Request::SubscriptionFailed(number, proto::SubscriptionError::SeCodecUnsupported));
+        }
+        for subscribed in sends.subscribed {
+            self.agreed(out, id, subscribed);
         }
     }
 
-    fn subscription(&self, number: SubscriptionNumber) -> SubscriptionKey {
-        SubscriptionKey::new(self.start.room, number.0)
+    /// Both sides agreed on the section of a track: it flows.
+    fn agreed(&mut self, out: &mut Outbox, id: TransportId, subscribed: Subscribed) {
+        let number = SubscriptionNumber(subscribed.subscription.index());
+        let Some(sent) = self.sent.get_mut(&number) else { return };
+        let first = !std::mem::replace(&mut sent.forwarding, true);
+        let subscribe = subscribed.subscribe(TrackKey::new(self.room, sent.track.0), layers(sent.target));
+        out.forward(id, ForwardCommand::Subscribe(Box::new(subscribe)));
+        if first {
+            out.room(Request::Subscribed(number));
+        }
+    }
+
+    fn key(&self, number: SubscriptionNumber) -> SubscriptionKey {
+        SubscriptionKey::new(self.room, number.0)
     }
 }
 
