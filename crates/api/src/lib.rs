@@ -50,3 +50,11 @@ pub fn router(node: Node, settings: Settings) -> Router {
     let routes = Router::new().route("/twirp/{service}/{method}", any(services::call));
     routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(Arc::new(Api { node, settings }))
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_request_may_be_as_long_as_promised() {
+        assert_eq!(super::BODY_BYTES_MAX, 1_048_576, "docs/server-api/README.md");
+    }
+}

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tutti_limit::Places;
 
 /// Places at the door: more than joins at once anywhere, and at some 16 KB each not much memory.
-const AT_THE_DOOR_MAX: usize = 8192;
+pub(crate) const AT_THE_DOOR_MAX: usize = 8192;
 
 /// The door of one gateway. Clones are the same one.
 #[derive(Debug, Clone)]

@@ -24,6 +24,8 @@ mod door;
 pub mod fuzz;
 mod join;
 mod metrics;
+#[cfg(test)]
+mod promises;
 mod proxies;
 mod proxy_protocol;
 mod query;

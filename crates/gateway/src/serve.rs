@@ -25,13 +25,13 @@ use crate::Gateway;
 use crate::{proxies, proxy_protocol, routes};
 
 /// A connection that does not finish a request's head within this time is closed; so is an idle one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections that wait in the system until they are taken.
 const BACKLOG: i32 = 1024;
 /// Pause after the system had no connection to give (out of descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Sockets get this long to take their last messages when the server stops.
-const STOP_GRACE: Duration = Duration::from_secs(3);
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// Why the front door does not open.
 #[derive(Debug, thiserror::Error)]

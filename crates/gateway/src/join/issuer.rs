@@ -8,7 +8,7 @@ use livekit_protocol as proto;
 use tutti_token::{Claims, Keys, Permission, Source};
 
 /// Shortest life of such a token.
-const TTL_MIN: Duration = Duration::from_secs(600);
+pub(crate) const TTL_MIN: Duration = Duration::from_secs(600);
 
 /// Signs with the key that signed the first token.
 pub(crate) struct Issuer {

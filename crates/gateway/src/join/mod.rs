@@ -17,5 +17,9 @@ mod refusal;
 mod wrapped;
 
 pub(crate) use admission::{Admission, Call, Version, admit};
+#[cfg(test)]
+pub(crate) use issuer::TTL_MIN;
 pub(crate) use issuer::{Issuer, permission_values};
 pub(crate) use refusal::Refusal;
+#[cfg(test)]
+pub(crate) use wrapped::JOIN_REQUEST_BYTES_MAX;

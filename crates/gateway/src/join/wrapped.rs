@@ -14,7 +14,7 @@ use proto::wrapped_join_request::Compression;
 use super::Refusal;
 
 /// Largest `JoinRequest`, encoded and inflated, bytes.
-const JOIN_REQUEST_BYTES_MAX: usize = 1 << 20;
+pub(crate) const JOIN_REQUEST_BYTES_MAX: usize = 1 << 20;
 
 /// Takes padding or none, and stray bits at the end.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
