@@ -54,11 +54,16 @@ impl Block {
             let Some(info) = line.strip_prefix("```").filter(|info| !info.is_empty()) else { continue };
             let inside = lines.by_ref().map(|(_, line)| line.to_owned()).take_while(|line| line != "```").collect();
             if info.split(' ').next() == Some("sh") {
-                let place = format!("{}:{}", page.file_name().expect("a file").to_string_lossy(), at + 1);
+                let place = format!("{}:{}", page.display(), at + 1);
                 blocks.push(Self { place, info: info.to_owned(), lines: inside });
             }
         }
         blocks
+    }
+
+    /// It defines `call`, which other pages use.
+    fn defines(&self) -> bool {
+        self.lines.iter().any(|line| line.starts_with("call() {"))
     }
 
     /// What the commands print, as far as the page says it.
@@ -66,13 +71,16 @@ impl Block {
         self.lines.iter().filter_map(|line| line.strip_prefix("# "))
     }
 
-    fn script(&self) -> String {
+    /// What a shell runs. `shared` stands before a block that calls what another page defines.
+    fn script(&self, shared: &[String]) -> String {
         let mut script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
+        let calls = self.lines.iter().any(|line| line.starts_with("call "));
+        let shared = if calls && !self.defines() { shared } else { &[] };
         let serves = |line: &String| line.contains("tutti serve");
         if !self.lines.iter().any(serves) {
             let _ = writeln!(script, "{}", WAIT.replace("COMMAND", "tutti serve --dev"));
         }
-        for line in &self.lines {
+        for line in shared.iter().chain(&self.lines) {
             let mut line = line.clone();
             for (printed, ours) in STAND_INS {
                 line = line.replace(printed, ours);
@@ -92,11 +100,12 @@ impl Block {
     }
 
     /// Runs it. `Err`: what went wrong.
-    fn run(&self, bin: &Path) -> Result<(), String> {
+    fn run(&self, bin: &Path, shared: &[String]) -> Result<(), String> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("docs");
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("a folder");
-        fs::write(folder.join("tutti.yaml"), "keys:\n  mykey: a-secret-that-is-long-enough-for-hs256\n").expect("a file");
+        fs::write(folder.join("tutti.yaml"), "keys:\n  mykey: a-secret-that-is-long-enough-for-hs256\n")
+            .expect("a file");
         // A free port: nothing asks for it between here and the server.
         let metrics = TcpListener::bind("127.0.0.1:0").and_then(|held| held.local_addr()).expect("loopback has ports");
         let path = std::env::var("PATH").unwrap_or_default();
@@ -105,7 +114,7 @@ impl Block {
             command.env_remove(name);
         }
         let output = command
-            .args(["-c", &self.script()])
+            .args(["-c", &self.script(shared)])
             .current_dir(&folder)
             .env("PATH", format!("{}:{path}", bin.display()))
             .env("TUTTI_BIN", env!("CARGO_BIN_EXE_tutti"))
@@ -129,21 +138,23 @@ impl Block {
 
 /// Whether a printed line is as expected, where `…` stands for anything.
 fn is_like(line: &str, expected: &str) -> bool {
-    let mut pieces = expected.split('…');
-    let Some(mut rest) = pieces.next().and_then(|first| line.strip_prefix(first)) else { return false };
-    let mut open = false;
-    for piece in pieces {
-        open = piece.is_empty();
-        let Some(at) = rest.find(piece) else { return false };
-        rest = rest.get(at + piece.len()..).unwrap_or_default();
+    let Some((first, rest)) = expected.split_once('…') else { return line == expected };
+    let (middle, last) = rest.rsplit_once('…').unwrap_or(("", rest));
+    let Some(mut line) = line.strip_prefix(first).and_then(|line| line.strip_suffix(last)) else { return false };
+    for piece in middle.split('…') {
+        let Some(at) = line.find(piece) else { return false };
+        line = line.get(at + piece.len()..).unwrap_or_default();
     }
-    open || rest.is_empty()
+    true
 }
 
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let docs = fs::read_dir(root.join("docs")).expect("the pages").map(|entry| entry.expect("an entry").path());
-    let mut pages: Vec<_> = docs.filter(|path| path.extension().is_some_and(|ending| ending == "md")).collect();
+    let docs = root.join("docs");
+    let folders = [docs.clone(), docs.join("server-api")];
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("the pages"));
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut pages: Vec<_> = paths.filter(|path| path.extension().is_some_and(|ending| ending == "md")).collect();
     pages.push(root.join("README.md"));
     pages.sort();
     pages
@@ -157,8 +168,11 @@ fn what_the_pages_print_runs() {
     fs::write(&program, TUTTI).expect("a file");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("ours");
     let blocks: Vec<_> = pages().iter().flat_map(|page| Block::of(page)).collect();
+    // All of it but the example of a call, which is the last line but for what it prints.
+    let defining = blocks.iter().find(|block| block.defines()).expect("a page defines `call`");
+    let shared: Vec<_> = defining.lines.iter().take_while(|line| !line.starts_with("call ")).cloned().collect();
     let to_run = blocks.iter().filter(|block| !block.info.contains("not-run"));
-    let failed: Vec<_> = to_run.filter_map(|block| block.run(&bin).err()).collect();
+    let failed: Vec<_> = to_run.filter_map(|block| block.run(&bin, &shared).err()).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
 }
 
@@ -182,6 +196,9 @@ fn a_line_is_as_expected_where_it_says_anything() {
         (r#"{"sid":"RM_x","name":"hallo","n":0}"#, r#"{"sid":"RM_…","name":"hello",…}"#, false),
         ("abc", "a…", true),
         ("abc", "…b", false),
+        ("abcabc", "a…c", true),
+        ("ab", "ab…b", false),
+        (r#"{"rooms":[{"a":{}}]}"#, r#"{"rooms":[…}]}"#, true),
     ];
     for (line, expected, is) in cases {
         assert_eq!(is_like(line, expected), is, "{line} {expected}");
