@@ -45,6 +45,7 @@ pub use failure::TransportFailure;
 pub use ice::PATHS_MAX;
 pub use path::{Contents, Datagram, LocalAddresses, Output, Path, Proto, TcpConnection, Transmit};
 pub use srtp::{SRTCP_OVERHEAD_MAX, SRTP_OVERHEAD_MAX, SrtpError, SrtpProfile};
+pub use stun::{binding_request, mapped_address};
 pub use transport::Transport;
 
 /// Largest data-channel message that we accept, bytes: the value for `a=max-message-size` (RFC 8841, section 6.1).

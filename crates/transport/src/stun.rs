@@ -1,4 +1,5 @@
-//! The little of STUN (RFC 8489) that a server's side of ICE needs: reading binding requests, writing their answers.
+//! The little of STUN (RFC 8489) that a server needs: reading binding requests and writing their answers for its side of
+//! ICE, and asking another server where it is itself.
 //!
 //! Borrows, allocates nothing, and never panics whatever the bytes. Knows no paths and no roles' consequences.
 
@@ -123,6 +124,29 @@ impl<'a> BindingRequest<'a> {
     }
 }
 
+/// A binding request without attributes, to learn where one is (RFC 8489, section 6.1).
+pub fn binding_request(transaction: [u8; 12]) -> [u8; HEADER_LEN] {
+    let mut request = [0; HEADER_LEN];
+    request[..2].copy_from_slice(&BINDING_REQUEST.to_be_bytes());
+    request[4..8].copy_from_slice(&COOKIE.to_be_bytes());
+    request[8..].copy_from_slice(&transaction);
+    request
+}
+
+/// Where a [`binding_request`] came from, as the answer to it says. `None`: it is no answer to this one.
+pub fn mapped_address(answer: &[u8], transaction: [u8; 12]) -> Option<SocketAddr> {
+    if read_u16(answer, 0)? != BINDING_SUCCESS || answer.get(8..HEADER_LEN)? != transaction {
+        return None;
+    }
+    for attribute in attributes(answer)? {
+        let Attribute { kind, value, .. } = attribute?;
+        if kind == XOR_MAPPED_ADDRESS {
+            return unmask(value, transaction);
+        }
+    }
+    None
+}
+
 /// Whether the datagram is STUN whose attributes lie within it: what a parser may be trusted with.
 pub(crate) fn is_well_formed(datagram: &[u8]) -> bool {
     attributes(datagram).is_some_and(|mut attributes| attributes.all(|attribute| attribute.is_some()))
@@ -147,6 +171,20 @@ pub(crate) fn success(transaction: TransactionId, source: SocketAddr, key: &Inte
 pub(crate) fn error(transaction: TransactionId, code: u16, key: &IntegrityKey) -> Contents {
     let value = [0, 0, (code / 100) as u8, (code % 100) as u8];
     answer(BINDING_ERROR, transaction, ERROR_CODE, &value, key)
+}
+
+/// The value of XOR-MAPPED-ADDRESS (RFC 8489, section 14.2).
+fn unmask(value: &[u8], transaction: [u8; 12]) -> Option<SocketAddr> {
+    let port = read_u16(value, 2)? ^ (COOKIE >> 16) as u16;
+    let masked = value.get(4..)?;
+    let mut octets = [0; 16];
+    let len = fill_masked(&mut octets, masked, COOKIE.to_be_bytes().into_iter().chain(transaction));
+    let ip = match (value.get(1)?, len) {
+        (1, 4) => IpAddr::from(*octets.first_chunk::<4>()?),
+        (2, 16) => IpAddr::from(octets),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
 }
 
 fn fill_masked(to: &mut [u8], octets: &[u8], mask: impl Iterator<Item = u8>) -> usize {

@@ -118,3 +118,48 @@ fn what_follows_the_integrity_is_not_believed() {
     assert!(request.is_authentic(&IntegrityKey::new(SAMPLE_PASSWORD)));
     assert!(!request.use_candidate);
 }
+
+/// Transaction of RFC 5769, sections 2.2 and 2.3.
+const TRANSACTION: [u8; 12] = [0xb7, 0xe7, 0xa7, 0x01, 0xbc, 0x34, 0xd6, 0x86, 0xfa, 0x87, 0xdf, 0xae];
+
+fn response(attribute: &[u8]) -> Vec<u8> {
+    let mut message = BINDING_SUCCESS.to_be_bytes().to_vec();
+    message.extend((attribute.len() as u16 + 8).to_be_bytes());
+    message.extend(COOKIE.to_be_bytes());
+    message.extend(TRANSACTION);
+    message.extend([0x80, 0x22, 0, 3, b'a', b'b', b'c', 0]); // SOFTWARE, padded
+    message.extend(attribute);
+    message
+}
+
+fn v4() -> Vec<u8> {
+    response(&bytes("002000080001a147e112a643"))
+}
+
+#[test]
+fn both_kinds_of_address_are_read() {
+    assert_eq!(mapped_address(&v4(), TRANSACTION), Some("192.0.2.1:32853".parse().unwrap()));
+    let v6 = response(&bytes("002000140002a1470113a9faa5d3f179bc25f4b5bed2b9d9"));
+    let expected = "[2001:db8:1234:5678:11:2233:4455:6677]:32853".parse().unwrap();
+    assert_eq!(mapped_address(&v6, TRANSACTION), Some(expected));
+}
+
+#[test]
+fn what_is_no_answer_to_us_is_none() {
+    let whole = v4();
+    for length in 0..whole.len() {
+        assert_eq!(mapped_address(&whole[..length], TRANSACTION), None, "{length}");
+    }
+    assert_eq!(mapped_address(&whole, [0; 12]), None, "another transaction");
+    let mut error = whole.clone();
+    error[1] = 0x11;
+    assert_eq!(mapped_address(&error, TRANSACTION), None, "an error response");
+    assert_eq!(mapped_address(&binding_request(TRANSACTION), TRANSACTION), None, "a request");
+    assert!(is_well_formed(&binding_request(TRANSACTION)));
+    for family in [0, 2, 3] {
+        let mut other = whole.clone();
+        let at = other.len() - 7;
+        other[at] = family;
+        assert_eq!(mapped_address(&other, TRANSACTION), None, "family {family}");
+    }
+}
