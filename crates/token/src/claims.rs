@@ -133,17 +133,26 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 7] =
+        [Self::Standard, Self::Ingress, Self::Egress, Self::Sip, Self::Agent, Self::Connector, Self::Bridge];
+
+    /// Its name, in lower case, as tokens have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+            Self::Sip => "sip",
+            Self::Agent => "agent",
+            Self::Connector => "connector",
+            Self::Bridge => "bridge",
+        }
+    }
+
     /// The kind of this lower-case name; `Standard` for a name that is not known.
     pub fn from_name(name: &str) -> Self {
-        match name {
-            "ingress" => Self::Ingress,
-            "egress" => Self::Egress,
-            "sip" => Self::Sip,
-            "agent" => Self::Agent,
-            "connector" => Self::Connector,
-            "bridge" => Self::Bridge,
-            _ => Self::Standard,
-        }
+        Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or_default()
     }
 }
 

@@ -4,8 +4,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
+use tutti_token::Kind;
 
 use crate::config::LogFormat;
 use crate::load::LoadFlags;
@@ -127,8 +129,8 @@ pub(crate) struct TokenFlags {
     #[arg(long = "attribute", value_name = "KEY=VALUE", value_parser = attribute)]
     pub(crate) attributes: Vec<(String, String)>,
     /// Kind of participant
-    #[arg(long, value_enum, default_value_t = KindFlag::Standard)]
-    pub(crate) kind: KindFlag,
+    #[arg(long, value_name = "KIND", default_value = Kind::Standard.name(), value_parser = kind())]
+    pub(crate) kind: Kind,
     /// How long the token is good, such as 90s, 10m, 6h, 7d
     #[arg(long, default_value = "6h", value_parser = duration)]
     pub(crate) ttl: Duration,
@@ -164,16 +166,9 @@ pub(crate) struct TokenFlags {
     pub(crate) room_admin: bool,
 }
 
-/// Kinds of participant, as flags name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KindFlag {
-    Standard,
-    Ingress,
-    Egress,
-    Sip,
-    Agent,
-    Connector,
-    Bridge,
+/// Reads a kind by the name that tokens have for it.
+fn kind() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.map(Kind::name)).map(|name| Kind::from_name(&name))
 }
 
 fn attribute(text: &str) -> Result<(String, String), String> {

@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::time::SystemTime;
 
-use tutti_token::{Claims, Keys, Kind, Secret, VideoGrants};
+use tutti_token::{Claims, Keys, Secret, VideoGrants};
 
-use crate::cli::{KindFlag, ServeFlags, TokenFlags};
+use crate::cli::{ServeFlags, TokenFlags};
 use crate::config::{Config, ConfigError};
 
 pub(crate) fn run(flags: &TokenFlags) -> Result<(), Box<dyn Error>> {
@@ -47,15 +47,7 @@ fn claims(flags: &TokenFlags) -> Claims {
         name: flags.name.clone(),
         metadata: flags.metadata.clone(),
         attributes: flags.attributes.iter().cloned().collect(),
-        kind: match flags.kind {
-            KindFlag::Standard => Kind::Standard,
-            KindFlag::Ingress => Kind::Ingress,
-            KindFlag::Egress => Kind::Egress,
-            KindFlag::Sip => Kind::Sip,
-            KindFlag::Agent => Kind::Agent,
-            KindFlag::Connector => Kind::Connector,
-            KindFlag::Bridge => Kind::Bridge,
-        },
+        kind: flags.kind,
         video: VideoGrants {
             room_join: true,
             room: flags.room.clone(),
