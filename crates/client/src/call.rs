@@ -18,11 +18,11 @@ use tutti_rtp::rtcp::{self, Writer};
 use tutti_sdp::SessionDescription;
 use tutti_transport::{Channel, TransportEvent, TransportFailure};
 
-use crate::client::{JoinOptions, Mode};
 use crate::description::{self, Offer};
 use crate::error::ClientError;
 use crate::figures::Figures;
-use crate::outgoing::{OutgoingTrack, TrackPlan, layers};
+use crate::options::{JoinOptions, Mode};
+use crate::outgoing::{OutgoingTrack, TrackPlan, WayOut, layers};
 use crate::peer::{DATAGRAM_MAX, Endpoint, Peer, Received, Side};
 use crate::reception::Reception;
 use crate::signalling::{Signalling, dual_target, local_ip, single_target};
@@ -462,8 +462,9 @@ impl Call {
             self.requests.push(Request::PingReq(proto::Ping { timestamp, rtt }));
         }
         if let Some(peer) = self.publisher.as_mut().filter(|peer| peer.is_connected()) {
+            let mut out = WayOut { peer, transport_cc: &mut self.transport_cc, sent: &mut figures.sent };
             for track in &mut self.tracks {
-                track.handle_timeout(now, peer, &mut self.transport_cc, &mut figures.sent);
+                track.handle_timeout(now, &mut out);
             }
         }
         if self.feedback_at.is_some_and(|at| at <= now) {

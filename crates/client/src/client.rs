@@ -15,9 +15,8 @@ use tutti_transport::Channel;
 use crate::call::{self, Order, Shared};
 use crate::error::ClientError;
 use crate::figures::Figures;
-use crate::outgoing::TrackPlan;
+use crate::options::JoinOptions;
 use crate::peer::Endpoint;
-use crate::signalling::ServerUrl;
 
 /// How long a join may take.
 const JOIN_WITHIN: Duration = Duration::from_secs(30);
@@ -25,49 +24,6 @@ const JOIN_WITHIN: Duration = Duration::from_secs(30);
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 /// Orders that wait for the call; more are dropped.
 const ORDERS_MAX: usize = 64;
-/// Free sections of each kind in a first offer, as browsers have them.
-const RECEIVE_SECTIONS: u32 = 3;
-
-/// How many peer connections a client has (docs/protocol.md#peer-connections).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// One, whose offers are the client's: `/rtc/v1`.
-    #[default]
-    Single,
-    /// One for each direction: `/rtc`.
-    Dual,
-}
-
-/// How a client joins.
-#[derive(Debug, Clone)]
-pub struct JoinOptions {
-    /// The server.
-    pub url: ServerUrl,
-    /// Access token; it names room and identity.
-    pub token: String,
-    /// Peer connections.
-    pub mode: Mode,
-    /// What it publishes from the start.
-    pub publish: Vec<TrackPlan>,
-    /// Whether it gets every track of the others.
-    pub auto_subscribe: bool,
-    /// Free sections of each kind in the first offer of single mode.
-    pub receive_sections: u32,
-}
-
-impl JoinOptions {
-    /// Subscribes to everything, publishes nothing, in single mode.
-    pub fn new(url: ServerUrl, token: String) -> Self {
-        Self {
-            url,
-            token,
-            mode: Mode::Single,
-            publish: Vec::new(),
-            auto_subscribe: true,
-            receive_sections: RECEIVE_SECTIONS,
-        }
-    }
-}
 
 /// A client in a call. Dropping it ends the call.
 pub struct Client {

@@ -6,7 +6,7 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `client` | a client as its owner sees it |
+//! | `client`, `options` | a client as its owner sees it, and how it joins |
 //! | `call` | the task that runs it: dialogue, connections, tracks |
 //! | `signalling` | the WebSocket |
 //! | `description` | session descriptions of ours and of the server |
@@ -25,6 +25,7 @@ mod figures;
 mod histogram;
 mod incoming;
 pub mod load;
+mod options;
 mod outgoing;
 mod peer;
 mod reception;
@@ -33,11 +34,12 @@ mod stamp;
 mod strict;
 mod synthetic;
 
-pub use client::{Client, JoinOptions, Mode};
+pub use client::Client;
 pub use error::ClientError;
 pub use figures::{Figures, Received, Sent, TrackFigures};
 pub use histogram::Histogram;
 pub use livekit_protocol::VideoQuality;
+pub use options::{JoinOptions, Mode};
 pub use outgoing::TrackPlan;
 pub use peer::Endpoint;
 pub use signalling::ServerUrl;

@@ -25,7 +25,7 @@ const OPUS_INTERVAL: Duration = Duration::from_millis(20);
 const FRAME_INTERVAL: Duration = Duration::from_micros(33_333);
 /// How much larger a key frame is.
 const KEY_FRAME_FACTOR: usize = 3;
-/// Not more often, whoever asks.
+/// Key frames are not nearer to each other, however many are asked for.
 const KEY_FRAME_INTERVAL_MIN: Duration = Duration::from_millis(300);
 /// Packets of a layer that can be sent again.
 const HISTORY: usize = 256;
@@ -81,6 +81,39 @@ struct Layer {
     past: Vec<Past>,
     packets: u32,
     octets: u32,
+}
+
+/// One frame, cut into packets.
+struct Frame {
+    video: bool,
+    /// It can be decoded alone; audio always can.
+    key: bool,
+    parts: u16,
+    /// Bytes of synthetic media in each part.
+    part_len: usize,
+}
+
+impl Frame {
+    /// Writes the payload of a part; whether its packet has the marker.
+    fn write(&self, part: u16, layer: &Layer, payload: &mut Vec<u8>) -> bool {
+        let Self { video, key, parts, part_len } = *self;
+        let mark = Stamp { sent_us: wall_us(), frame: layer.frame, part, parts, layer: layer.number, key };
+        if video {
+            synthetic::vp8(layer.picture, mark, part_len + vp8::DESCRIPTOR_LEN_MAX, payload);
+            part + 1 == parts
+        } else {
+            synthetic::opus(mark, OPUS_LEN, payload);
+            layer.frame == 1
+        }
+    }
+}
+
+/// What a frame leaves by.
+pub(crate) struct WayOut<'a> {
+    pub(crate) peer: &'a mut Peer,
+    /// Numbers the packets of the connection.
+    pub(crate) transport_cc: &'a mut u16,
+    pub(crate) sent: &'a mut Sent,
 }
 
 /// A track on its way out.
@@ -179,10 +212,13 @@ impl OutgoingTrack {
         self.layers.iter().map(|layer| layer.next_at).min()
     }
 
-    /// Sends the frames that are due. `transport_cc` numbers the packets of the connection.
-    pub(crate) fn handle_timeout(&mut self, now: Instant, peer: &mut Peer, transport_cc: &mut u16, sent: &mut Sent) {
-        let Some((formats, ids)) = self.accepted else { return };
-        let interval = if self.plan.kind() == MediaKind::Audio { OPUS_INTERVAL } else { FRAME_INTERVAL };
+    /// Sends the frames that are due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut WayOut<'_>) {
+        if self.accepted.is_none() {
+            return;
+        }
+        let video = self.plan.kind() == MediaKind::Video;
+        let (interval, ticks) = if video { (FRAME_INTERVAL, 3000) } else { (OPUS_INTERVAL, 960) };
         for index in 0..self.layers.len() {
             let Some(layer) = self.layers.get_mut(index) else { return };
             if layer.next_at > now {
@@ -192,57 +228,28 @@ impl OutgoingTrack {
             if now.saturating_duration_since(layer.next_at) > LAG_MAX {
                 layer.next_at = now + interval;
             }
-            let ticks = if self.plan.kind() == MediaKind::Audio { 960 } else { 3000 };
             layer.timestamp = layer.timestamp.wrapping_add(ticks);
-            if layer.active && peer.is_connected() {
-                self.send_frame(index, now, formats, &ids, peer, transport_cc, sent);
+            if layer.active && out.peer.is_connected() {
+                let frame = layer.begin_frame(now, video);
+                self.send_frame(index, &frame, out);
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one packet's way out, all of it borrowed")]
-    fn send_frame(
-        &mut self,
-        index: usize,
-        now: Instant,
-        formats: Formats,
-        ids: &ExtensionMap,
-        peer: &mut Peer,
-        transport_cc: &mut u16,
-        sent: &mut Sent,
-    ) {
+    fn send_frame(&mut self, index: usize, frame: &Frame, out: &mut WayOut<'_>) {
+        let Some((formats, ids)) = &self.accepted else { return };
         let (Some(layer), Some(payload_type)) = (self.layers.get_mut(index), formats.payload_type) else { return };
-        let video = self.plan.kind() == MediaKind::Video;
-        let soon = layer.key_sent_at.is_some_and(|at| now.saturating_duration_since(at) < KEY_FRAME_INTERVAL_MIN);
-        let key = video && layer.key_wanted && !soon;
-        if key {
-            layer.key_wanted = false;
-            layer.key_sent_at = Some(now);
-            sent.key_frames += 1;
-        }
-        layer.frame = layer.frame.wrapping_add(1);
-        layer.picture.id = (layer.picture.id + 1) & 0x7fff;
-        layer.picture.base = layer.picture.base.wrapping_add(1);
-        let whole = if key { layer.frame_len * KEY_FRAME_FACTOR } else { layer.frame_len };
-        let parts = if video { whole.div_ceil(PAYLOAD_MAX).clamp(1, HISTORY / 4) as u16 } else { 1 };
-        let len = (whole / usize::from(parts)).min(PAYLOAD_MAX);
-        for part in 0..parts {
+        out.sent.key_frames += u64::from(frame.video && frame.key);
+        for part in 0..frame.parts {
             layer.sequence += 1;
-            let mark =
-                Stamp { sent_us: wall_us(), frame: layer.frame, part, parts, layer: layer.number, key: key || !video };
-            if video {
-                synthetic::vp8(layer.picture, mark, len + vp8::DESCRIPTOR_LEN_MAX, &mut self.payload);
-            } else {
-                synthetic::opus(mark, OPUS_LEN, &mut self.payload);
-            }
-            *transport_cc = transport_cc.wrapping_add(1);
-            let marker = if video { part + 1 == parts } else { layer.frame == 1 };
+            *out.transport_cc = out.transport_cc.wrapping_add(1);
+            let marker = frame.write(part, layer, &mut self.payload);
             let extensions = HeaderExtensions {
                 mid: Some(&self.mid),
                 rid: layer.stream.rid,
-                audio_level: (!video).then_some(AudioLevel { voice: true, dbov: 30 }),
+                audio_level: (!frame.video).then_some(AudioLevel { voice: true, dbov: 30 }),
                 abs_send_time: Some(AbsSendTime::from_ntp(NtpTime::from_unix(stamp::wall()))),
-                transport_cc: video.then_some(*transport_cc),
+                transport_cc: frame.video.then_some(*out.transport_cc),
                 ..HeaderExtensions::default()
             };
             let header = RtpHeader {
@@ -255,9 +262,9 @@ impl OutgoingTrack {
             };
             let Ok(written) = header.write(ids, &extensions, &mut self.header) else { return };
             let head = self.header.get(..written.len).unwrap_or_default();
-            if peer.send_rtp(head, &self.payload, layer.sequence) {
-                sent.packets += 1;
-                sent.bytes += (written.len + self.payload.len()) as u64;
+            if out.peer.send_rtp(head, &self.payload, layer.sequence) {
+                out.sent.packets += 1;
+                out.sent.bytes += (written.len + self.payload.len()) as u64;
                 layer.packets = layer.packets.wrapping_add(1);
                 layer.octets = layer.octets.wrapping_add(self.payload.len() as u32);
             }
@@ -330,6 +337,23 @@ impl OutgoingTrack {
 }
 
 impl Layer {
+    /// Moves on to the next frame: a key frame if somebody wants one and the last is not too near.
+    fn begin_frame(&mut self, now: Instant, video: bool) -> Frame {
+        let soon = self.key_sent_at.is_some_and(|at| now.saturating_duration_since(at) < KEY_FRAME_INTERVAL_MIN);
+        let key = !video || self.key_wanted && !soon;
+        if video && key {
+            self.key_wanted = false;
+            self.key_sent_at = Some(now);
+        }
+        self.frame = self.frame.wrapping_add(1);
+        self.picture.id = (self.picture.id + 1) & 0x7fff;
+        self.picture.base = self.picture.base.wrapping_add(1);
+        let whole = if video && key { self.frame_len * KEY_FRAME_FACTOR } else { self.frame_len };
+        let parts = if video { whole.div_ceil(PAYLOAD_MAX).clamp(1, HISTORY / 4) as u16 } else { 1 };
+        let part_len = (whole / usize::from(parts)).min(PAYLOAD_MAX);
+        Frame { video, key, parts, part_len }
+    }
+
     fn remember(&mut self, marker: bool, payload: &[u8]) {
         if self.past.is_empty() {
             self.past.resize_with(HISTORY, Past::default);

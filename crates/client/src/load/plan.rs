@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::client::Mode;
+use crate::options::Mode;
 use crate::outgoing::TrackPlan;
 use crate::signalling::ServerUrl;
 

@@ -9,9 +9,10 @@ use super::flood::Flood;
 use super::plan::Plan;
 use super::processor::cpu_time;
 use super::report::{Measured, Report};
-use crate::client::{Client, JoinOptions};
+use crate::client::Client;
 use crate::error::ClientError;
 use crate::figures::Figures;
+use crate::options::JoinOptions;
 use crate::peer::Endpoint;
 
 /// Before the first frame is there, everybody waits at most this long beyond the duration.
@@ -133,7 +134,7 @@ async fn join_all(
 async fn first_frames(clients: &[(Part, Client)]) {
     let all = async {
         for (_, client) in clients.iter().filter(|(part, _)| *part == Part::Subscriber) {
-            // Who is out of the call will show in the report.
+            // A client that left the call shows in the report.
             let _ = client.until(|figures| figures.first_frame.is_some()).await;
         }
     };
