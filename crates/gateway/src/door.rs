@@ -1,8 +1,8 @@
-//! Connections: those that stand at the door, and those of clients that are in.
+//! Connections: those whose client has not joined yet ("at the door"), and those of clients that have.
 //!
-//! Whoever connects stands at the door until it has joined. Places there are few and given fairly: who takes all of them
-//! and says nothing loses its own to whoever comes. Clients that are in keep their places, and new ones are refused in
-//! words when there is none.
+//! There are few places at the door. When all are taken, a newcomer gets one from the source that holds most of them
+//! ([`Places`]). Clients that have joined keep their connections; when there are as many as the configuration allows,
+//! further joins are refused with a sentence.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ pub(crate) struct Door {
     inside: Arc<Semaphore>,
 }
 
-/// Who stands before the door.
+/// One connection that has not joined.
 #[derive(Debug)]
 struct Step {
     places: Places,

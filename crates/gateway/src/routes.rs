@@ -37,7 +37,7 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
         .route("/whip/v1", any(async || not_there("WHIP")))
         .fallback(demo::asset)
         .layer(cors());
-    // From here on no other origin is let in: a page of somebody else's has no business with these.
+    // The routes below send no CORS headers: pages of other origins cannot read them.
     if settings.metrics {
         router = router.route("/metrics", get(scrape));
     }
@@ -197,7 +197,7 @@ async fn join(
         Ok((client, place)) => {
             visitor.leave();
             let open = inner.sockets.open();
-            // Above the limit, so that it is noticed here and told in words.
+            // Above our own limit, so that our code sees the message and closes with a reason.
             let bytes_max = 2 * socket::MESSAGE_BYTES_MAX;
             upgrade.max_message_size(bytes_max).max_frame_size(bytes_max).on_upgrade(async move |websocket| {
                 let _kept = (open, place);
@@ -206,7 +206,7 @@ async fn join(
         }
         Err(refusal) => {
             inner.metrics.refused(refusal.reason());
-            // All are counted; the log is not for strangers to fill.
+            // All are counted; the log gets a limited number, because anybody can have joins refused.
             if inner.may_log(Instant::now()) {
                 let reason = refusal.reason();
                 tracing::info!(address = %visitor.address(), reason, %refusal, "join refused");

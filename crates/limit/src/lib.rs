@@ -6,7 +6,7 @@
 //! | [`rate`] | a steady flow with a burst, and what somebody has used of it |
 //! | [`places`] | a bounded number of places, from which the greediest source gives way |
 //!
-//! Must not: know what is being limited, or count what was refused: whoever drops something counts it.
+//! Must not: know what is being limited, or count what was refused: the caller that drops something counts it.
 
 mod places;
 mod rate;

@@ -1,7 +1,7 @@
 //! Places for those who have connected and not shown yet who they are.
 //!
-//! When all are taken, somebody gives way to whoever comes: the longest-waiting one of the source that holds most. So
-//! one source that takes everything loses its own, and honest ones, who need their place for a moment only, keep theirs.
+//! When all are taken, a new holder takes the place of the longest-waiting one of the source that holds most. So a source
+//! that takes every place loses its own, and honest clients, which need a place for a moment only, keep theirs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -26,15 +26,15 @@ impl Places {
         self.taken
     }
 
-    /// Gives a place to `holder`, whose number is above that of everyone before it. Returns who has to give way for it,
-    /// if anyone; that one's place is taken back already.
+    /// Gives a place to `holder`, whose number is above those of all earlier ones. Returns the holder that lost its place
+    /// for it, if any.
     pub fn enter(&mut self, address: IpAddr, holder: u64) -> Option<u64> {
         self.sources.entry(source(address)).or_default().push_back(holder);
         self.taken += 1;
         if self.taken <= self.max {
             return None;
         }
-        // Among equals the one who waits longest.
+        // Among sources with equally many holders, the one whose first holder waits longest.
         let greediest =
             self.sources.iter().max_by_key(|(_, holders)| (holders.len(), std::cmp::Reverse(holders.front().copied())));
         let source = *greediest?.0;

@@ -1,4 +1,4 @@
-//! Junk for the server's media port: datagrams that look like each protocol on it and belong to nobody.
+//! Junk for the server's media port: datagrams that look like each protocol on it and belong to no session.
 //!
 //! One thread at a fixed pace, for as long as the value lives. Only ever sends to the address it was given.
 
@@ -68,7 +68,7 @@ fn send_all(sockets: &[UdpSocket], target: SocketAddr, per_second: u64, stop: &A
             done += 1;
         }
         sent.store(done, Ordering::Relaxed);
-        // Whoever stops us wakes us.
+        // Stopping the flood wakes this thread.
         std::thread::park_timeout(BURST_INTERVAL);
     }
 }
@@ -82,7 +82,7 @@ fn junk(number: u64, datagram: &mut [u8; 1200]) -> usize {
         word.copy_from_slice(&state.to_be_bytes());
     }
     let len = match number % 5 {
-        // A STUN binding request for a user nobody is (RFC 8489, section 5), without integrity.
+        // A STUN binding request with an unknown user name (RFC 8489, section 5), without integrity.
         0 => {
             let head = [0, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42];
             datagram[..8].copy_from_slice(&head);

@@ -106,7 +106,7 @@ pub(crate) struct Client {
     pub(crate) identity: String,
 }
 
-/// Runs a socket until it ends. Whoever it belongs to is not thereby gone: the session decides that.
+/// Runs a socket until it ends. The participant stays in the room: its session decides when it has left.
 #[tracing::instrument(name = "socket", skip_all, fields(room = %client.room, participant = %client.identity))]
 pub(crate) async fn run(mut socket: WebSocket, client: Client, metrics: &Metrics) {
     let Client { attached, issuer, .. } = client;

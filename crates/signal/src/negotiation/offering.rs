@@ -182,14 +182,14 @@ impl Offering {
         }
         let expected = 1 + self.sections.len();
         if described.media.len() != expected {
-            // Without a number, an answer to an earlier offer is told by its length.
+            // Without a number, an answer to an earlier offer is recognised by its length.
             if answer.id == 0 && described.media.len() < expected {
                 return Ok(None);
             }
             return Err(NegotiationError::MissingSections { expected, found: described.media.len() });
         }
         match self.check(&described) {
-            // The same, told by its names.
+            // The same, recognised by its names.
             Err(_) if answer.id == 0 && self.replaces => return Ok(None),
             checked => checked?,
         }
