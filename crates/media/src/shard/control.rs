@@ -432,8 +432,15 @@ impl ShardCore {
                 close_given_up(&mut self.closed_connections, given_up);
             }
         }
-        let deadline = peer.transport.poll_timeout();
-        arm(&mut self.wheel, &mut peer.transport_timer, TimerKey::Transport(index), now, deadline);
+        if peer.transport.has_data_due() {
+            // Made at the next flush, for all inputs until then at once; the timer is armed after that.
+            if !std::mem::replace(&mut peer.data_due, true) {
+                self.data_due.push(index);
+            }
+        } else {
+            let deadline = peer.transport.poll_timeout();
+            arm(&mut self.wheel, &mut peer.transport_timer, TimerKey::Transport(index), now, deadline);
+        }
         if !peer.secure && peer.transport.is_secure() {
             peer.secure = true;
             self.half_open -= 1;

@@ -18,6 +18,9 @@ pub(super) const SCRATCH_BYTES: usize = 2048;
 /// Longest datagram that is sealed, bytes: more than any path carries, less than any arena holds.
 const DATAGRAM_MAX: usize = 2048;
 
+/// Datagrams that wait to be sealed above which no further peer makes packets of its data channels.
+const DATA_PORTION: usize = 256;
+
 /// How far [`ShardCore::flush`] came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flushed {
@@ -33,8 +36,9 @@ impl ShardCore {
         let mut flushed = None;
         self.asked.clear();
         // A portion at a time. A panic ends one peer and the rest goes on with the next turn, so the turns come to an end.
-        while flushed.is_none() && (!self.outbox.is_empty() || self.has_fresh()) {
+        while flushed.is_none() && (!self.outbox.is_empty() || self.has_fresh() || !self.data_due.is_empty()) {
             self.guarded(now, |core| {
+                core.make_data(now);
                 if core.seal(now, batch) {
                     core.fan_out_fresh(now);
                 } else {
@@ -47,6 +51,21 @@ impl ShardCore {
 
     fn seal(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
         self.seal_control(batch) && self.seal_rtcp(batch) && self.seal_rtp(now, batch)
+    }
+
+    /// Lets data channels make their packets, a portion at a time.
+    fn make_data(&mut self, now: Instant) {
+        while self.outbox.control.len() < DATA_PORTION
+            && let Some(index) = self.data_due.pop()
+        {
+            self.blame = Some(index);
+            if let Some(peer) = self.peers.get_mut(index.slot())
+                && std::mem::take(&mut peer.data_due)
+            {
+                peer.transport.handle_timeout(now);
+                self.settle(now, index);
+            }
+        }
     }
 
     fn seal_control(&mut self, batch: &mut SendBatch) -> bool {

@@ -111,6 +111,8 @@ pub struct ShardCore {
     /// Peers whose handshake is not done.
     half_open: usize,
     data_memory: DataMemory,
+    /// Peers whose data channels have packets to make, each once.
+    data_due: Vec<PeerIndex>,
     /// What the transports of peers that are gone counted.
     gone: tutti_transport::Counters,
     tracks: Slab<Track>,
@@ -159,6 +161,7 @@ impl ShardCore {
             peers_by_id: HashMap::new(),
             half_open: 0,
             data_memory: DataMemory::default(),
+            data_due: Vec::new(),
             gone: tutti_transport::Counters::default(),
             tracks: Slab::new(),
             tracks_by_key: HashMap::new(),

@@ -53,6 +53,8 @@ pub(super) struct Peer {
     pub(super) heard: bool,
     /// Its handshake is done.
     pub(super) secure: bool,
+    /// Its data channels have packets to make at the next flush.
+    pub(super) data_due: bool,
     /// What its reliable data was last seen to keep in memory, bytes.
     pub(super) data_held: u64,
     pub(super) spent: Spent,
@@ -90,6 +92,7 @@ impl Peer {
             report_timer: Timer::IDLE,
             heard: false,
             secure: false,
+            data_due: false,
             data_held: 0,
             spent: Spent::default(),
         }

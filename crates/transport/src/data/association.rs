@@ -93,6 +93,8 @@ pub(crate) struct DataAssociation {
     queue: SendQueue,
     /// The owner knows that the peer stalled.
     stalled: bool,
+    /// The library may have packets to send, or the peer's window may have opened.
+    due: bool,
     events: VecDeque<DataEvent>,
 }
 
@@ -125,6 +127,7 @@ impl DataAssociation {
             window: ReceiveWindow::new(),
             queue: SendQueue::default(),
             stalled: false,
+            due: true,
             events: lost.then_some(DataEvent::Lost).into_iter().collect(),
         }
     }
@@ -145,11 +148,13 @@ impl DataAssociation {
     /// Reliable messages of `total` weight ([`data_weight`]), since the beginning, were passed on.
     pub(crate) fn take(&mut self, total: u64) {
         self.window.take(total);
+        self.due |= self.window.has_news();
     }
 
     /// How much of the peer's reliable messages may be on its way at once, bytes.
     pub(crate) fn set_window(&mut self, bytes: u32) {
         self.window.set_limit(bytes);
+        self.due |= self.window.has_news();
     }
 
     /// What reliable messages keep in memory, both ways, bytes.
@@ -189,6 +194,7 @@ impl DataAssociation {
 
     /// Advances timers.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.due = true;
         if let Some((_, association)) = &mut self.association {
             association.handle_timeout(now);
         }
@@ -206,13 +212,23 @@ impl DataAssociation {
         [library, stalls_at, self.window.poll_timeout()].into_iter().flatten().min()
     }
 
+    /// Whether [`DataAssociation::drain_packets`] may have something. Many inputs may come before one call of it: the
+    /// library looks at everything that is under way each time that it is asked.
+    pub(crate) fn is_due(&self) -> bool {
+        self.due
+    }
+
     /// Hands out the SCTP packets to send.
     pub(crate) fn drain_packets(&mut self, now: Instant, mut send: impl FnMut(&[u8])) {
+        if !std::mem::take(&mut self.due) {
+            return;
+        }
         while let Some(transmit) = self.endpoint.poll_transmit() {
             each_packet(&transmit.payload, &mut send);
         }
         if let Some((_, association)) = &mut self.association {
-            while let Some(transmit) = association.poll_transmit(now) {
+            // One call gives all that may leave now. A second one would repeat more than the congestion window allows.
+            if let Some(transmit) = association.poll_transmit(now) {
                 each_packet(&transmit.payload, |packet| match self.window.mark(now, packet) {
                     Some(marked) => send(marked),
                     None => send(packet),
@@ -242,12 +258,16 @@ impl DataAssociation {
             Reliability::Reliable => {
                 self.queue.push(payload).map_err(|_| Dropped::Overrun)?;
                 self.feed(now);
+                self.due = true;
                 Ok(())
             }
             Reliability::Lossy if stream.buffered_amount().unwrap_or(0) + payload.len() > LOSSY_QUEUE_MAX => {
                 Err(Dropped::QueueFull)
             }
-            Reliability::Lossy => write(&mut stream, payload),
+            Reliability::Lossy => {
+                self.due = true;
+                write(&mut stream, payload)
+            }
         }
     }
 
@@ -284,6 +304,7 @@ impl DataAssociation {
 
     /// Moves events and messages from the association to ours.
     fn progress(&mut self, now: Instant) {
+        self.due = true;
         let Some((handle, association)) = &mut self.association else { return };
         while let Some(event) = association.poll_endpoint_event() {
             if let Some(event) = self.endpoint.handle_event(*handle, event) {

@@ -212,6 +212,22 @@ fn lossy_messages_are_not_repeated() {
 }
 
 #[test]
+fn what_comes_together_is_acknowledged_together() {
+    let mut pair = Pair::connect();
+    pair.run(Duration::from_secs(1), |_, _| 1, |_| false);
+    pair.client.send(pair.now, Channel::Reliable, &Bytes::from(vec![1; 4000])).unwrap();
+    let mut packets = Vec::new();
+    pair.client.drain_packets(pair.now, |packet| packets.push(packet.to_vec()));
+    assert_eq!(packets.len(), 4);
+    assert!(!pair.client.is_due() && !pair.server.is_due());
+    packets.iter().for_each(|packet| pair.server.handle_packet(pair.now, packet));
+    assert!(pair.server.is_due());
+    let mut answers = 0;
+    pair.server.drain_packets(pair.now, |_| answers += 1);
+    assert_eq!((answers, pair.server.is_due()), (1, false));
+}
+
+#[test]
 fn a_peer_that_opens_streams_without_end_is_bounded() {
     let mut pair = Pair::connect();
     pair.client.use_streams(100, 300);

@@ -119,6 +119,11 @@ impl ReceiveWindow {
         Some(&self.last_sack)
     }
 
+    /// Whether [`ReceiveWindow::update`] may have something to say: the peer was told of a narrow window.
+    pub(super) fn has_news(&self) -> bool {
+        window_of(&self.last_sack).is_some_and(|told| told < NARROW)
+    }
+
     /// The last acknowledgement again, if the peer must hear that it may go on.
     pub(super) fn update(&mut self, now: Instant) -> Option<&[u8]> {
         if self.paced_until.is_some_and(|until| until <= now) {
