@@ -58,9 +58,10 @@ impl Server for Ours {
         self.transport(now, id(number), TransportCommand::Open(Box::new(open)));
         let remote = RemoteParameters {
             ice: newcomer.ice.clone(),
-            fingerprint: newcomer.fingerprint,
+            fingerprints: newcomer.fingerprint.into(),
             dtls_role: DtlsRole::Server,
             data_channels: true,
+            sctp_port: tutti_transport::SCTP_PORT,
             max_message_size: Some(65_536),
         };
         self.transport(now, id(number), TransportCommand::SetRemote(Box::new(remote)));

@@ -61,9 +61,10 @@ impl Peer {
     pub(crate) fn connect(&mut self, now: Instant, server: SocketAddr, ice: IceCredentials, fingerprint: Fingerprint) {
         let remote = RemoteParameters {
             ice,
-            fingerprint,
+            fingerprints: fingerprint.into(),
             dtls_role: DtlsRole::Client,
             data_channels: true,
+            sctp_port: tutti_transport::SCTP_PORT,
             max_message_size: Some(65_536),
         };
         self.transport.handle_command(now, TransportCommand::SetRemote(Box::new(remote)));

@@ -9,7 +9,7 @@ use tutti_sdp::{
     MediaSection, Msid, Payload, Protocol, Rid, RidDirection, SessionDescription, Setup, Simulcast, Source,
     SourceGroup, TransportAttributes,
 };
-use tutti_transport::{DtlsRole, IceCredentials, MAX_MESSAGE_SIZE, RemoteParameters};
+use tutti_transport::{DtlsRole, IceCredentials, MAX_MESSAGE_SIZE, RemoteParameters, SCTP_PORT};
 
 use crate::error::ClientError;
 
@@ -124,9 +124,10 @@ pub(crate) fn remote_parameters(remote: &SessionDescription) -> Result<RemotePar
     let message_max = data.and_then(|section| section.max_message_size).filter(|size| *size > 0);
     Ok(RemoteParameters {
         ice: IceCredentials { ufrag, pwd },
-        fingerprint: fingerprint.ok_or(missing("description without SHA-256 fingerprint"))?,
+        fingerprints: fingerprint.ok_or(missing("description without SHA-256 fingerprint"))?.into(),
         dtls_role,
         data_channels: data.is_some(),
+        sctp_port: data.and_then(|section| section.sctp_port).unwrap_or(SCTP_PORT),
         max_message_size: message_max.map(|size| u32::try_from(size).unwrap_or(u32::MAX)),
     })
 }

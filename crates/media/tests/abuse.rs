@@ -15,8 +15,9 @@ use tutti_media::plane::ufrag_prefix;
 use tutti_media::shard::ShardCommand;
 use tutti_media::{MediaCommand, MediaEvent, ShardMetrics};
 use tutti_transport::{
-    Certificate, Channel, Datagram, DtlsRole, IceCredentials, LocalAddresses, OpenTransport, Output, Path, Proto,
-    RemoteParameters, Transport, TransportCommand, TransportConfig, TransportEvent, TransportFailure, TransportId,
+    Certificate, Channel, Datagram, DtlsRole, Fingerprint, IceCredentials, LocalAddresses, OpenTransport, Output, Path,
+    Proto, RemoteParameters, SCTP_PORT, Transport, TransportCommand, TransportConfig, TransportEvent, TransportFailure,
+    TransportId,
 };
 use world::{Kind, Packet, ROOM, Sink, Source, World, fingerprint, same_stream, shard_address, stun_request};
 
@@ -82,10 +83,15 @@ impl Hostile {
             pwd: "password-for-the-hostile-one".into(),
         };
         let config = Arc::new(TransportConfig::new(Certificate::generate().expect("certificate")));
-        let remote = |ice: &IceCredentials, fingerprint, dtls_role| {
-            let (ice, message) = (ice.clone(), Some(65_536));
-            let remote =
-                RemoteParameters { ice, fingerprint, dtls_role, data_channels: true, max_message_size: message };
+        let remote = |ice: &IceCredentials, fingerprint: Fingerprint, dtls_role| {
+            let remote = RemoteParameters {
+                ice: ice.clone(),
+                fingerprints: fingerprint.into(),
+                dtls_role,
+                data_channels: true,
+                sctp_port: SCTP_PORT,
+                max_message_size: Some(65_536),
+            };
             TransportCommand::SetRemote(Box::new(remote))
         };
         let open = OpenTransport { ice: server.clone(), ice_lite: true, open_channels: Vec::new() };

@@ -16,7 +16,7 @@ use tutti_media::plane::ufrag_prefix;
 use tutti_media::{MediaCommand, MediaConfig, MediaError, MediaEvent, MediaPlane};
 use tutti_transport::tcp_frame::{self, Framer};
 use tutti_transport::{
-    DtlsRole, IceCredentials, OpenTransport, RemoteParameters, TransportCommand, TransportEvent, TransportId,
+    DtlsRole, IceCredentials, OpenTransport, RemoteParameters, SCTP_PORT, TransportCommand, TransportEvent, TransportId,
 };
 use world::{Client, Kind, ROOM, Sink, Source, Way, World, same_stream};
 
@@ -68,9 +68,10 @@ impl Participant {
         let open = OpenTransport { ice, ice_lite: true, open_channels: Vec::new() };
         let remote = RemoteParameters {
             ice: client.credentials(),
-            fingerprint: client.fingerprint(),
+            fingerprints: client.fingerprint().into(),
             dtls_role: DtlsRole::Server,
             data_channels: true,
+            sctp_port: SCTP_PORT,
             max_message_size: None,
         };
         let shard = placement.shard;

@@ -53,9 +53,53 @@ pub enum DtlsRole {
     Server,
 }
 
-/// The SHA-256 fingerprint of a certificate (RFC 8122).
+/// The SHA-256 fingerprint of a certificate of ours (RFC 8122).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 32]);
+
+/// A hash function that certificates are named by and that is strong enough to trust, the weaker ones first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CertificateHash {
+    /// `sha-256`.
+    Sha256,
+    /// `sha-384`.
+    Sha384,
+    /// `sha-512`.
+    Sha512,
+}
+
+/// Which certificates a peer may show (RFC 8122, section 5.1): of the functions that its description names, the strongest
+/// counts, and its certificate must have one of the digests by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerFingerprints {
+    hash: CertificateHash,
+    /// In order, each once.
+    digests: Vec<Vec<u8>>,
+}
+
+impl PeerFingerprints {
+    /// Reads the fingerprints of a description. `None` when there is none by a function that we trust.
+    pub fn strongest(stated: impl IntoIterator<Item = (CertificateHash, Vec<u8>)>) -> Option<Self> {
+        let mut stated: Vec<_> = stated.into_iter().collect();
+        let hash = stated.iter().map(|(hash, _)| *hash).max()?;
+        stated.retain(|(of, _)| *of == hash);
+        let mut digests: Vec<_> = stated.into_iter().map(|(_, digest)| digest).collect();
+        digests.sort_unstable();
+        digests.dedup();
+        Some(Self { hash, digests })
+    }
+
+    /// Function and digests, for comparison with a certificate.
+    pub(crate) fn parts(&self) -> (CertificateHash, &[Vec<u8>]) {
+        (self.hash, &self.digests)
+    }
+}
+
+impl From<Fingerprint> for PeerFingerprints {
+    fn from(fingerprint: Fingerprint) -> Self {
+        Self { hash: CertificateHash::Sha256, digests: vec![fingerprint.0.to_vec()] }
+    }
+}
 
 /// How a data channel delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -121,12 +165,14 @@ pub struct OpenTransport {
 pub struct RemoteParameters {
     /// The peer's credentials. New ones on a transport that already has some mean an ICE restart.
     pub ice: IceCredentials,
-    /// The certificate the peer must present.
-    pub fingerprint: Fingerprint,
+    /// The certificates the peer may present.
+    pub fingerprints: PeerFingerprints,
     /// Our side of the DTLS handshake. Fixed by the first description.
     pub dtls_role: DtlsRole,
     /// Whether the descriptions hold an application section.
     pub data_channels: bool,
+    /// Port of the peer's SCTP (`a=sctp-port`, RFC 8841, section 5), which nothing but SCTP's own header tells apart. Not 0.
+    pub sctp_port: u16,
     /// Largest message the peer accepts, bytes (`a=max-message-size`; 0 in SDP means no limit and is `None` here).
     pub max_message_size: Option<u32>,
 }

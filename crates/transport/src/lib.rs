@@ -33,8 +33,8 @@ mod transport;
 
 pub use certificate::{Certificate, TransportConfig};
 pub use command::{
-    Channel, DtlsRole, Fingerprint, IceCredentials, OpenTransport, Reliability, RemoteParameters, TransportCommand,
-    TransportEvent, TransportId,
+    CertificateHash, Channel, DtlsRole, Fingerprint, IceCredentials, OpenTransport, PeerFingerprints, Reliability,
+    RemoteParameters, TransportCommand, TransportEvent, TransportId,
 };
 pub use counters::Counters;
 pub use data::{DATA_BACKLOG, DATA_WINDOW, data_weight};
@@ -50,3 +50,6 @@ pub use transport::Transport;
 
 /// Largest data-channel message that we accept, bytes: the value for `a=max-message-size` (RFC 8841, section 6.1).
 pub const MAX_MESSAGE_SIZE: u32 = 65_536;
+
+/// The port of our SCTP, and of a peer that states none: the value for `a=sctp-port` (RFC 8841, section 5).
+pub const SCTP_PORT: u16 = 5000;

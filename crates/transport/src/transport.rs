@@ -37,6 +37,7 @@ pub(crate) const DTLS_WITHIN: Duration = Duration::from_secs(20);
 struct Remote {
     role: DtlsRole,
     data_channels: bool,
+    sctp_port: u16,
     message_max: u32,
 }
 
@@ -324,20 +325,24 @@ impl Transport {
         self.liveness.expect(now);
         let message_max = parameters.max_message_size.unwrap_or(u32::MAX);
         if let Some(remote) = &mut self.remote {
-            remote.data_channels |= parameters.data_channels;
+            if !remote.data_channels {
+                (remote.data_channels, remote.sctp_port) = (parameters.data_channels, parameters.sctp_port);
+            }
             remote.message_max = message_max;
             if let Some(data) = &mut self.data {
                 data.set_send_message_max(message_max);
             }
-            // A new certificate would need a new DTLS association (RFC 8842, section 5.5), which no client asks for.
-            if self.dtls.as_ref().is_some_and(|dtls| dtls.expected() != parameters.fingerprint) {
+            // A new certificate asks for a new DTLS association (RFC 8842, section 5.5), whose SRTP streams would begin
+            // anew as well, each with a rollover counter of zero. The peer gets a new transport in place of it.
+            if self.dtls.as_ref().is_some_and(|dtls| *dtls.expected() != parameters.fingerprints) {
                 self.end(TransportFailure::CertificateChanged);
             }
             return;
         }
         let role = parameters.dtls_role;
-        self.remote = Some(Remote { role, data_channels: parameters.data_channels, message_max });
-        match DtlsAssociation::new(&self.config.certificate, role, parameters.fingerprint) {
+        let RemoteParameters { data_channels, sctp_port, .. } = *parameters;
+        self.remote = Some(Remote { role, data_channels, sctp_port, message_max });
+        match DtlsAssociation::new(&self.config.certificate, role, parameters.fingerprints.clone()) {
             Ok(dtls) => self.dtls = Some(Box::new(dtls)),
             Err(failure) => return self.end(failure.into()),
         }
@@ -604,7 +609,8 @@ impl Transport {
 }
 
 fn begin_data(config: &DataConfig, remote: &Remote, open_channels: &[Channel], rule: DataRule) -> Box<DataAssociation> {
-    let mut data = Box::new(DataAssociation::new(config, remote.role, open_channels, remote.message_max));
+    let Remote { role, sctp_port, message_max, .. } = *remote;
+    let mut data = Box::new(DataAssociation::new(config, role, open_channels, sctp_port, message_max));
     if rule.governed {
         data.govern();
     }

@@ -24,7 +24,7 @@ use tutti_media::shard::{Flushed, SendBatch, ShardConfig, ShardCore};
 use tutti_media::{MediaCommand, MediaEvent};
 use tutti_transport::{
     Certificate, Channel, DtlsRole, Fingerprint, IceCredentials, LocalAddresses, OpenTransport, Path, Proto,
-    RemoteParameters, TransportCommand, TransportConfig, TransportEvent, TransportId,
+    RemoteParameters, SCTP_PORT, TransportCommand, TransportConfig, TransportEvent, TransportId,
 };
 
 pub const ROOM: RoomKey = RoomKey(3);
@@ -146,9 +146,10 @@ impl World {
         });
         let remote = RemoteParameters {
             ice: client.credentials(),
-            fingerprint: client.fingerprint(),
+            fingerprints: client.fingerprint().into(),
             dtls_role: DtlsRole::Server,
             data_channels: true,
+            sctp_port: SCTP_PORT,
             max_message_size: Some(65_536),
         };
         self.transport(id, TransportCommand::SetRemote(Box::new(remote)));

@@ -32,7 +32,7 @@ pub enum NegotiationError {
     #[error("no certificate fingerprint")]
     NoFingerprint,
     /// Only fingerprints by functions that are unknown or too weak.
-    #[error("certificate fingerprint by {0}, sha-256 is needed")]
+    #[error("certificate fingerprint by {0}; sha-256, sha-384 or sha-512 is needed")]
     UnsupportedFingerprint(String),
     /// Two sections share a mid.
     #[error("mid {0:?} names two media sections")]

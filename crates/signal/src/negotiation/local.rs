@@ -4,14 +4,12 @@ use livekit_protocol as proto;
 use tutti_sdp::{
     Direction, Fingerprint, MediaKind, MediaSection, Payload, Protocol, SessionDescription, Setup, TransportAttributes,
 };
-use tutti_transport::IceCredentials;
+use tutti_transport::{IceCredentials, SCTP_PORT};
 
 use super::{LocalParameters, NegotiationError};
 
 /// Largest data channel message that we take, bytes. Clients stay below 64,000 (docs/protocol.md#data-channels).
 const MESSAGE_SIZE_MAX: u64 = 65_536;
-/// SCTP port, by custom.
-pub(super) const SCTP_PORT: u16 = 5000;
 
 /// Our transport and the counters of our descriptions.
 #[derive(Debug)]

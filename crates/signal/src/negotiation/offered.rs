@@ -6,8 +6,9 @@ use tutti_rtp::MediaKind;
 use tutti_sdp::{MediaSection, SessionDescription};
 
 use super::format::{Format, formats, prefer_common_profiles};
+use super::remote::sctp_port;
 use super::section::{Incoming, Section};
-use super::{NegotiationError, Shared, local, received};
+use super::{NegotiationError, Shared, received};
 
 /// What one section of an offer wants.
 #[derive(Debug)]
@@ -134,9 +135,8 @@ pub(super) fn wanted(
         return nothing;
     }
     if section.is_data_channels() {
-        // Our association speaks from and to that port.
-        let port = section.sctp_port.or(section.sctp_map).unwrap_or(local::SCTP_PORT);
-        return if port == local::SCTP_PORT { Wanted::Data } else { nothing };
+        // Port 0 is none (RFC 8841, section 5.2).
+        return if sctp_port(section) == Some(0) { nothing } else { Wanted::Data };
     }
     let kind = match section.kind {
         tutti_sdp::MediaKind::Audio => MediaKind::Audio,

@@ -1,7 +1,7 @@
 //! What a description of the client says of its transport.
 
 use tutti_sdp::{Fingerprint, Hash, MediaSection, SessionDescription, Setup, TransportAttributes};
-use tutti_transport::{DtlsRole, IceCredentials, RemoteParameters};
+use tutti_transport::{CertificateHash, DtlsRole, IceCredentials, PeerFingerprints, RemoteParameters, SCTP_PORT};
 
 use super::NegotiationError;
 
@@ -15,24 +15,37 @@ pub(super) fn parameters(
 ) -> Result<RemoteParameters, NegotiationError> {
     let ice = levels(description).find_map(credentials).ok_or(NegotiationError::NoIceCredentials)?;
     let stated = levels(description).map(|level| &level.fingerprints).find(|stated| !stated.is_empty());
-    let fingerprint = fingerprint(stated.ok_or(NegotiationError::NoFingerprint)?)?;
+    let fingerprints = fingerprints(stated.ok_or(NegotiationError::NoFingerprint)?)?;
     let application = description.media.iter().find(|section| section.is_data_channels() && !section.is_rejected());
     let size = application.map_or(0, |section| section.max_message_size.unwrap_or(MESSAGE_SIZE_DEFAULT.into()));
     Ok(RemoteParameters {
         ice,
-        fingerprint,
+        fingerprints,
         dtls_role,
         data_channels: application.is_some(),
+        sctp_port: application.and_then(sctp_port).unwrap_or(SCTP_PORT),
         max_message_size: (size > 0).then(|| u32::try_from(size).unwrap_or(u32::MAX)),
     })
 }
 
-/// The fingerprint that the client's certificate is compared with.
-fn fingerprint(stated: &[Fingerprint]) -> Result<tutti_transport::Fingerprint, NegotiationError> {
-    let usable = stated.iter().find(|fingerprint| fingerprint.hash == Hash::Sha256);
-    let digest = usable.and_then(|fingerprint| <[u8; 32]>::try_from(fingerprint.digest.as_slice()).ok());
+/// The port that a section for data channels states, in either form.
+pub(super) fn sctp_port(section: &MediaSection) -> Option<u16> {
+    section.sctp_port.or(section.sctp_map)
+}
+
+/// What the client's certificate is compared with.
+fn fingerprints(stated: &[Fingerprint]) -> Result<PeerFingerprints, NegotiationError> {
+    let usable = stated.iter().filter_map(|fingerprint| {
+        let hash = match fingerprint.hash {
+            Hash::Sha256 => CertificateHash::Sha256,
+            Hash::Sha384 => CertificateHash::Sha384,
+            Hash::Sha512 => CertificateHash::Sha512,
+            Hash::Sha1 | Hash::Sha224 | Hash::Other(_) => return None,
+        };
+        Some((hash, fingerprint.digest.clone()))
+    });
     let unsupported = || stated.iter().map(|it| it.hash.text()).collect::<Vec<_>>().join(", ");
-    digest.map(tutti_transport::Fingerprint).ok_or_else(|| NegotiationError::UnsupportedFingerprint(unsupported()))
+    PeerFingerprints::strongest(usable).ok_or_else(|| NegotiationError::UnsupportedFingerprint(unsupported()))
 }
 
 /// The connection role in the description.

@@ -99,15 +99,21 @@ pub(crate) struct DataAssociation {
 }
 
 impl DataAssociation {
-    /// An association that opens `channels` once it is up. The DTLS client begins; a server waits for the peer,
-    /// which in WebRTC begins whatever its role.
-    pub(crate) fn new(config: &DataConfig, role: DtlsRole, channels: &[Channel], send_message_max: u32) -> Self {
+    /// An association that opens `channels` once it is up. The DTLS client begins, towards `peer_port`; a server waits for
+    /// the peer, which in WebRTC begins whatever its role, and answers the port that it began from.
+    pub(crate) fn new(
+        config: &DataConfig,
+        role: DtlsRole,
+        channels: &[Channel],
+        peer_port: u16,
+        send_message_max: u32,
+    ) -> Self {
         let mut endpoint = Endpoint::new(config.endpoint.clone(), Some(config.server.clone()));
         let mut association = None;
         let mut lost = false;
         if role == DtlsRole::Client {
             let mut client = ClientConfig::new();
-            client.transport = config.server.transport.clone();
+            client.transport = config.towards(peer_port);
             // The peer's own INIT, should both begin at once, must not make a second association.
             match endpoint.connect(client, PEER) {
                 Ok(pair) => association = Some(pair),

@@ -18,7 +18,7 @@ mod window;
 
 use std::sync::Arc;
 
-use sctp_proto::{EndpointConfig, ServerConfig};
+use sctp_proto::{EndpointConfig, ServerConfig, TransportConfig};
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use association::STREAMS_MAX;
@@ -61,19 +61,30 @@ pub(crate) struct DataConfig {
 impl DataConfig {
     /// Settings for datagrams of at most `datagram_max` bytes.
     pub(crate) fn new(datagram_max: usize) -> Self {
-        let transport = sctp_proto::TransportConfig::default()
-            .with_max_receive_message_size(RECEIVE_MESSAGE_MAX)
-            .with_max_receive_buffer_size(RECEIVE_BUFFER)
-            // Whether the peer is still there is for ICE to say.
-            .with_max_init_retransmits(None)
-            .with_max_data_retransmits(None)
-            .with_rto_initial_ms(RTO_INITIAL_MS)
-            .with_rto_min_ms(RTO_MIN_MS)
-            .with_rto_max_ms(RTO_MAX_MS);
         let mut server = ServerConfig::new();
-        server.transport = Arc::new(transport);
+        server.transport = transport(crate::SCTP_PORT);
         let mut endpoint = EndpointConfig::new();
         endpoint.max_payload_size(datagram_max.saturating_sub(OVERHEAD + BUNDLING_SLACK) as u32);
         Self { endpoint: Arc::new(endpoint), server: Arc::new(server) }
     }
+
+    /// Settings of an association that we begin.
+    fn towards(&self, peer_port: u16) -> Arc<TransportConfig> {
+        if peer_port == crate::SCTP_PORT { Arc::clone(&self.server.transport) } else { transport(peer_port) }
+    }
+}
+
+fn transport(peer_port: u16) -> Arc<TransportConfig> {
+    let transport = TransportConfig::default()
+        .with_local_port(crate::SCTP_PORT)
+        .with_remote_port(peer_port)
+        .with_max_receive_message_size(RECEIVE_MESSAGE_MAX)
+        .with_max_receive_buffer_size(RECEIVE_BUFFER)
+        // Whether the peer is still there is for ICE to say.
+        .with_max_init_retransmits(None)
+        .with_max_data_retransmits(None)
+        .with_rto_initial_ms(RTO_INITIAL_MS)
+        .with_rto_min_ms(RTO_MIN_MS)
+        .with_rto_max_ms(RTO_MAX_MS);
+    Arc::new(transport)
 }

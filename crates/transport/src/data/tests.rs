@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::association::{LOSSY_QUEUE_MAX, STREAMS_MAX};
 use super::queue::{UNDER_WAY_MAX, WAITING_MAX};
 use super::{DataAssociation, DataConfig, DataEvent, Dropped};
+use crate::SCTP_PORT;
 use crate::command::{Channel, DtlsRole};
 use crate::fuzz::crc32c;
 
@@ -31,11 +32,16 @@ struct Pair {
 
 impl Pair {
     fn new(client_opens: &[Channel], server_opens: &[Channel]) -> Self {
+        Self::towards(SCTP_PORT, client_opens, server_opens)
+    }
+
+    /// The client goes to this port.
+    fn towards(port: u16, client_opens: &[Channel], server_opens: &[Channel]) -> Self {
         let config = DataConfig::new(1200);
         Self {
             now: Instant::now(),
-            client: DataAssociation::new(&config, DtlsRole::Client, client_opens, 65_536),
-            server: DataAssociation::new(&config, DtlsRole::Server, server_opens, 65_536),
+            client: DataAssociation::new(&config, DtlsRole::Client, client_opens, port, 65_536),
+            server: DataAssociation::new(&config, DtlsRole::Server, server_opens, SCTP_PORT, 65_536),
             client_events: Vec::new(),
             server_events: Vec::new(),
             carried: 0,
@@ -96,6 +102,13 @@ impl Pair {
         assert!(pair.run(Duration::from_secs(1), |_, _| 1, Self::is_open), "{:?}", pair.client_events);
         pair
     }
+}
+
+#[test]
+fn an_association_goes_to_the_port_that_the_peer_states() {
+    let mut pair = Pair::towards(5001, &ALL, &[]);
+    assert!(pair.run(Duration::from_secs(1), |_, _| 1, Pair::is_open), "{:?}", pair.client_events);
+    assert_eq!(pair.header[..4], [0x13, 0x88, 0x13, 0x89], "from 5000 to 5001");
 }
 
 fn open(events: &[DataEvent]) -> Vec<Channel> {

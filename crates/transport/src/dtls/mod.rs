@@ -40,7 +40,7 @@ use aws_lc_rs::tls_prf::Secret;
 use smallvec::{SmallVec, smallvec};
 
 use crate::certificate::Certificate;
-use crate::command::{DtlsRole, Fingerprint};
+use crate::command::{DtlsRole, PeerFingerprints};
 use crate::srtp::SrtpProfile;
 use client::Client;
 pub use failure::DtlsFailure;
@@ -123,15 +123,19 @@ pub(crate) struct DtlsAssociation {
 }
 
 impl DtlsAssociation {
-    /// An association in `role` with the holder of the certificate `expected`, as the holder of `certificate`.
-    pub(crate) fn new(certificate: &Certificate, role: DtlsRole, expected: Fingerprint) -> Result<Self, DtlsFailure> {
+    /// An association in `role` with the holder of a certificate that `expected` names, as the holder of `certificate`.
+    pub(crate) fn new(
+        certificate: &Certificate,
+        role: DtlsRole,
+        expected: PeerFingerprints,
+    ) -> Result<Self, DtlsFailure> {
         let (certificate, peer) = (certificate.clone(), Peer::new(expected));
         let (machine, flight) = match role {
             DtlsRole::Client => {
-                let (client, hello) = Client::new(certificate, peer)?;
+                let (client, hello) = Client::new(certificate, peer.clone())?;
                 (Machine::Client(client), Some(Flight::new(hello, None)))
             }
-            DtlsRole::Server => (Machine::Server(Server::new(certificate, peer)), None),
+            DtlsRole::Server => (Machine::Server(Server::new(certificate, peer.clone())), None),
         };
         Ok(Self {
             peer,
@@ -144,8 +148,8 @@ impl DtlsAssociation {
         })
     }
 
-    /// The certificate the peer must show, or has shown.
-    pub(crate) fn expected(&self) -> Fingerprint {
+    /// The certificates the peer may show.
+    pub(crate) fn expected(&self) -> &PeerFingerprints {
         self.peer.expected()
     }
 

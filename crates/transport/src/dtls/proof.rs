@@ -1,40 +1,52 @@
 //! Who the peer is: its certificate against the fingerprint in its description, its signatures, and Finished.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::rand;
+use aws_lc_rs::{digest, rand};
 
 use super::failure::DtlsFailure;
 use super::keys::{RANDOM_LEN, Secrets};
 use super::peer_key::PeerKey;
 use super::wire::{Reader, Width, vector};
 use crate::certificate::Certificate;
-use crate::command::{DtlsRole, Fingerprint};
+use crate::command::{CertificateHash, DtlsRole, PeerFingerprints};
 
 /// Who the peer must be.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Peer {
-    expected: Fingerprint,
+    expected: PeerFingerprints,
 }
 
 impl Peer {
-    /// The holder of the certificate with this fingerprint.
-    pub(super) fn new(expected: Fingerprint) -> Self {
+    /// The holder of a certificate with one of these fingerprints.
+    pub(super) fn new(expected: PeerFingerprints) -> Self {
         Self { expected }
     }
 
-    /// The certificate that the peer must show, or has shown.
-    pub(super) fn expected(&self) -> Fingerprint {
-        self.expected
+    /// The certificates that the peer may show.
+    pub(super) fn expected(&self) -> &PeerFingerprints {
+        &self.expected
     }
 
-    /// The key in the peer's Certificate message, if the first certificate in it is the promised one.
+    fn is(&self, certificate: &[u8]) -> bool {
+        let (hash, digests) = self.expected.parts();
+        let algorithm = match hash {
+            CertificateHash::Sha256 => &digest::SHA256,
+            CertificateHash::Sha384 => &digest::SHA384,
+            CertificateHash::Sha512 => &digest::SHA512,
+        };
+        let found = digest::digest(algorithm, certificate);
+        digests.iter().any(|expected| verify_slices_are_equal(found.as_ref(), expected).is_ok())
+    }
+
+    /// The key in the peer's Certificate message, if the first certificate in it is a promised one.
     pub(super) fn read_certificate(&self, body: &[u8]) -> Result<PeerKey, DtlsFailure> {
-        let mut list = Reader::new(body).vector24().ok_or(DtlsFailure::Malformed)?;
+        let mut reader = Reader::new(body);
+        let mut list = reader.vector24().filter(|_| reader.is_empty()).ok_or(DtlsFailure::Malformed)?;
         if list.is_empty() {
             return Err(DtlsFailure::NoCertificate);
         }
         let certificate = list.vector24().ok_or(DtlsFailure::Malformed)?.rest();
-        if verify_slices_are_equal(&Fingerprint::of(certificate).0, &self.expected.0).is_err() {
+        if !self.is(certificate) {
             return Err(DtlsFailure::Fingerprint);
         }
         PeerKey::of(certificate).ok_or(DtlsFailure::Key)

@@ -64,9 +64,10 @@ fn transport(ice_lite: bool, now: Instant) -> Transport {
 fn remote() -> TransportCommand {
     TransportCommand::SetRemote(Box::new(RemoteParameters {
         ice: IceCredentials { ufrag: "peer".to_owned(), pwd: "the password of their side".to_owned() },
-        fingerprint: Fingerprint([7; 32]),
+        fingerprints: Fingerprint([7; 32]).into(),
         dtls_role: DtlsRole::Server,
         data_channels: true,
+        sctp_port: crate::SCTP_PORT,
         max_message_size: Some(65_536),
     }))
 }

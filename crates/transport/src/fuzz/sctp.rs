@@ -44,7 +44,7 @@ pub fn sctp(start: Instant, data: &[u8]) {
     let channels: &[Channel] =
         if flags & 2 == 0 { &[] } else { &[Channel::Reliable, Channel::Lossy, Channel::DataTrack] };
     let mut play = Play {
-        ours: DataAssociation::new(&DataConfig::new(DATAGRAM_MAX), role, channels, 65_536),
+        ours: DataAssociation::new(&DataConfig::new(DATAGRAM_MAX), role, channels, crate::SCTP_PORT, 65_536),
         now: start,
         our_tag: 0,
         our_tsn: 0,

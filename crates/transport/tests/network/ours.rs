@@ -84,9 +84,10 @@ impl Ours {
     pub fn set_remote(&mut self, now: Instant, ice: &IceCredentials, fingerprint: Fingerprint, dtls_role: DtlsRole) {
         let remote = RemoteParameters {
             ice: ice.clone(),
-            fingerprint,
+            fingerprints: fingerprint.into(),
             dtls_role,
             data_channels: true,
+            sctp_port: SCTP_PORT,
             max_message_size: Some(262_144),
         };
         self.transport.handle_command(now, TransportCommand::SetRemote(Box::new(remote)));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use tutti_rtp::Codec;
 use tutti_sdp::{MediaKind, Setup};
+use tutti_transport::{CertificateHash, Fingerprint, PeerFingerprints};
 
 use super::*;
 use crate::negotiation::{Answered, NegotiationError};
@@ -17,6 +18,10 @@ const SHA_1: &str = "a=fingerprint:sha-1 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:
 const AUDIO: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:111 opus/48000/2\r\n";
 const VIDEO: &str = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=sendonly\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n";
 const DATA: &str = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=sctp-port:5000\r\n";
+
+fn sha_512(byte: u8) -> String {
+    format!("a=fingerprint:sha-512 {}\r\n", vec![format!("{byte:02X}"); 64].join(":"))
+}
 
 fn answer(offer: &str) -> Result<(Answered, SessionDescription), NegotiationError> {
     let mut connection = connection(Role::Publisher, &plain());
@@ -124,12 +129,10 @@ fn offers() {
         ("RFC 8841, 6.1: the size that nobody states", session(DATA), &[true], |a, _| {
             a.remote.as_ref().is_some_and(|it| it.max_message_size == Some(65_536))
         }),
-        (
-            "RFC 8841, 5.2: a port that our association has not",
-            session(&DATA.replace("5000", "5001")),
-            &[false],
-            always,
-        ),
+        ("RFC 8841, 5: a port of the client's own", session(&DATA.replace("5000", "5001")), &[true], |a, d| {
+            d.media[0].sctp_port == Some(5000) && a.remote.as_ref().is_some_and(|it| it.sctp_port == 5001)
+        }),
+        ("RFC 8841, 5.2: no association", session(&DATA.replace("5000", "0")), &[false], always),
         (
             "draft-ietf-mmusic-sctp-sdp-05: data channels",
             session("m=application 9 DTLS/SCTP 5000\r\na=sctpmap:5000 webrtc-datachannel 1024\r\n"),
@@ -143,8 +146,17 @@ fn offers() {
             d.media[0].transport.setup == Some(Setup::Active)
         }),
         ("RFC 8122, 5: several functions", format!("{HEAD}{ICE}{SHA_1}{SHA_256}{AUDIO}"), &[true], |a, _| {
-            a.remote.is_some()
+            a.remote.as_ref().is_some_and(|it| it.fingerprints == Fingerprint(std::array::from_fn(|n| n as u8)).into())
         }),
+        (
+            "RFC 8122, 5: the strongest function, and all certificates by it",
+            format!("{HEAD}{ICE}{}{SHA_256}{}{AUDIO}", sha_512(1), sha_512(2)),
+            &[true],
+            |a, _| {
+                let two = [1, 2].map(|byte| (CertificateHash::Sha512, vec![byte; 64]));
+                a.remote.as_ref().is_some_and(|it| Some(&it.fingerprints) == PeerFingerprints::strongest(two).as_ref())
+            },
+        ),
         (
             "RFC 8866, 5.13: the session speaks for the tagged section",
             format!(

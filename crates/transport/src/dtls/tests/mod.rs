@@ -6,6 +6,7 @@ mod openssl;
 use std::time::Instant;
 
 use super::*;
+use crate::command::Fingerprint;
 use crate::srtp::SrtpProfile;
 
 /// One side, and what it told.
@@ -17,8 +18,8 @@ struct Side {
 }
 
 impl Side {
-    fn new(certificate: &Certificate, role: DtlsRole, expected: Fingerprint) -> Self {
-        let dtls = DtlsAssociation::new(certificate, role, expected).unwrap();
+    fn new(certificate: &Certificate, role: DtlsRole, expected: impl Into<PeerFingerprints>) -> Self {
+        let dtls = DtlsAssociation::new(certificate, role, expected.into()).unwrap();
         Self { dtls, keys: None, data: Vec::new(), failure: None }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::command::CertificateHash;
 
 /// The same seed, the same network.
 struct Random(u64);
@@ -53,6 +54,10 @@ impl World {
             Side::new(&client, DtlsRole::Client, server.fingerprint()),
             Side::new(&server, DtlsRole::Server, client.fingerprint()),
         ];
+        Self::between(sides, seed, weather)
+    }
+
+    fn between(sides: [Side; 2], seed: u64, weather: Weather) -> Self {
         let start = Instant::now();
         Self { start, now: start, random: Random::new(seed), weather, sides, flying: BTreeMap::new(), sent: 0 }
     }
@@ -109,6 +114,56 @@ impl World {
         assert!(!up || client.keys == server.keys && client.keys.is_some());
         up
     }
+}
+
+/// The digest of a certificate.
+fn digest(hash: CertificateHash, certificate: &Certificate) -> (CertificateHash, Vec<u8>) {
+    let algorithm = match hash {
+        CertificateHash::Sha256 => &aws_lc_rs::digest::SHA256,
+        CertificateHash::Sha384 => &aws_lc_rs::digest::SHA384,
+        CertificateHash::Sha512 => &aws_lc_rs::digest::SHA512,
+    };
+    (hash, aws_lc_rs::digest::digest(algorithm, certificate.der()).as_ref().to_vec())
+}
+
+/// RFC 8122, section 5.1: the strongest function that is stated counts, and one of its digests is enough.
+#[test]
+fn a_certificate_has_one_of_the_digests_by_the_strongest_function() {
+    use CertificateHash::{Sha256, Sha384, Sha512};
+    let [ours, theirs] = certificates();
+    let other = Certificate::generate().unwrap();
+    let right = |hash| digest(hash, &theirs);
+    let wrong = |hash| digest(hash, &other);
+    let cases = [
+        (vec![right(Sha256)], true),
+        (vec![right(Sha384)], true),
+        (vec![right(Sha512)], true),
+        (vec![wrong(Sha256), right(Sha256)], true),
+        (vec![right(Sha512), wrong(Sha512)], true),
+        (vec![wrong(Sha256), right(Sha384)], true),
+        (vec![right(Sha256), wrong(Sha384)], false),
+        (vec![right(Sha256), right(Sha384), wrong(Sha512)], false),
+        (vec![wrong(Sha256), wrong(Sha256)], false),
+    ];
+    for (number, (stated, accepted)) in cases.into_iter().enumerate() {
+        for role in [DtlsRole::Client, DtlsRole::Server] {
+            let expected = PeerFingerprints::strongest(stated.clone()).unwrap();
+            let strict = Side::new(&ours, role, expected);
+            let sides = match role {
+                DtlsRole::Client => [strict, Side::new(&theirs, DtlsRole::Server, ours.fingerprint())],
+                DtlsRole::Server => [Side::new(&theirs, DtlsRole::Client, ours.fingerprint()), strict],
+            };
+            let mut world = World::between(sides, 1, Weather::default());
+            world.run(Duration::from_secs(5));
+            assert_eq!(world.is_up(), accepted, "case {number}");
+            let failures = world.sides.iter().filter_map(|side| side.failure);
+            assert_eq!(failures.into_iter().any(|failure| failure == DtlsFailure::Fingerprint), !accepted);
+        }
+    }
+    assert_eq!(PeerFingerprints::strongest([]), None);
+    let twice = [right(Sha256), wrong(Sha256), right(Sha256)];
+    let turned = [wrong(Sha256), right(Sha256)];
+    assert_eq!(PeerFingerprints::strongest(twice), PeerFingerprints::strongest(turned), "order says nothing");
 }
 
 #[test]
