@@ -92,7 +92,9 @@ impl Client {
                 self.requested = true;
                 self.state = State::Done(answer, exchange);
             }
-            (State::Request(answer, exchange) | State::Done(answer, exchange), kind::SERVER_HELLO_DONE) => {
+            (State::Request(answer, exchange) | State::Done(answer, exchange), kind::SERVER_HELLO_DONE)
+                if message.body().is_empty() =>
+            {
                 self.transcript.add(message);
                 return self.prove(answer, &exchange);
             }
@@ -158,6 +160,9 @@ fn read_request(body: &[u8]) -> Result<(), DtlsFailure> {
     let mut read = || {
         let types = reader.vector8()?.rest();
         let mut schemes = reader.vector16()?.u16_list()?;
+        // Authorities that the server trusts: ours is no certificate of an authority.
+        reader.vector16()?;
+        reader.is_empty().then_some(())?;
         Some(types.contains(&ECDSA_SIGN) && schemes.any(|scheme| scheme == OUR_SCHEME))
     };
     match read() {

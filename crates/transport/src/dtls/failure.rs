@@ -15,6 +15,9 @@ pub enum DtlsFailure {
     /// No cipher suite, group or signature scheme in common, or no extended master secret.
     #[error("no DTLS cipher suite, group or signature in common")]
     NothingInCommon,
+    /// The peer answered what was not asked.
+    #[error("the peer answered a DTLS extension that was not offered")]
+    Unasked,
     /// The peer showed no certificate.
     #[error("the peer showed no certificate")]
     NoCertificate,
@@ -43,11 +46,12 @@ pub enum DtlsFailure {
 
 impl DtlsFailure {
     /// Every one of them.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Malformed,
         Self::Unexpected,
         Self::Version,
         Self::NothingInCommon,
+        Self::Unasked,
         Self::NoCertificate,
         Self::Fingerprint,
         Self::Key,
@@ -65,6 +69,7 @@ impl DtlsFailure {
             Self::Unexpected => "dtls_unexpected",
             Self::Version => "dtls_version",
             Self::NothingInCommon => "dtls_nothing_in_common",
+            Self::Unasked => "dtls_unasked",
             Self::NoCertificate => "dtls_no_certificate",
             Self::Fingerprint => "dtls_fingerprint",
             Self::Key => "dtls_key",
@@ -84,6 +89,7 @@ impl DtlsFailure {
             Self::Version => Some(70),                         // protocol_version
             Self::NothingInCommon | Self::Profile => Some(40), // handshake_failure
             Self::NoCertificate => Some(40),                   // handshake_failure
+            Self::Unasked => Some(110),                        // unsupported_extension
             Self::Fingerprint => Some(42),                     // bad_certificate
             Self::Key => Some(43),                             // unsupported_certificate
             Self::Proof => Some(51),                           // decrypt_error

@@ -1,6 +1,8 @@
 //! ClientHello, ServerHello and HelloVerifyRequest (RFC 5246, section 7.4.1; RFC 6347, section 4.2.1) with the extensions
 //! of WebRTC. What is not known is skipped, as the RFCs ask.
 
+use std::mem::replace;
+
 use super::failure::DtlsFailure;
 use super::keys::RANDOM_LEN;
 use super::record::{VERSION_1_0, VERSION_1_2};
@@ -14,6 +16,12 @@ const SIGNATURE_ALGORITHMS: u16 = 13;
 const USE_SRTP: u16 = 14;
 const EXTENDED_MASTER_SECRET: u16 = 23;
 const RENEGOTIATION_INFO: u16 = 0xff01;
+
+/// The only form of points that anybody uses (RFC 8422, section 5.1.2).
+const UNCOMPRESSED: u8 = 0;
+
+/// Longest session id, bytes (RFC 5246, section 7.4.1.2).
+const SESSION_ID_MAX: usize = 32;
 
 /// TLS_EMPTY_RENEGOTIATION_INFO_SCSV (RFC 5746, section 3.3), the extension as a cipher suite.
 const RENEGOTIATION_SCSV: u16 = 0x00ff;
@@ -35,6 +43,7 @@ impl Chosen {
         let mut reader = Reader::new(body);
         let hello = Hello::read_client(&mut reader).ok_or(DtlsFailure::Malformed)?;
         let extensions = Extensions::read(&mut reader).ok_or(DtlsFailure::Malformed)?;
+        extensions.check()?;
         // Minor versions count down; the major version is the first byte.
         if !(0xfe00..=VERSION_1_2).contains(&hello.version) {
             return Err(DtlsFailure::Version);
@@ -49,7 +58,8 @@ impl Chosen {
             None => Some(GROUP_P256),
             Some(groups) => GROUPS.iter().map(|(id, _)| *id).find(|id| groups.contains(id)),
         };
-        let signs = extensions.schemes.as_ref().is_none_or(|schemes| schemes.contains(&OUR_SCHEME));
+        // Without a word about signatures SHA-1 would be meant, which must not be used (RFC 9155, section 4).
+        let signs = extensions.schemes.as_ref().is_some_and(|schemes| schemes.contains(&OUR_SCHEME));
         let (Some(suite), Some(group), true, true) = (ours, group, signs, extensions.extended_master_secret) else {
             return Err(DtlsFailure::NothingInCommon);
         };
@@ -128,13 +138,18 @@ impl Answer {
         let read = |reader: &mut Reader<'_>| {
             let version = reader.u16()?;
             let random = reader.array()?;
-            reader.vector8()?;
+            session_id(reader)?;
             Some((version, random, reader.u16()?, reader.u8()?))
         };
         let (version, server_random, id, compression) = read(&mut reader).ok_or(DtlsFailure::Malformed)?;
         let extensions = Extensions::read(&mut reader).ok_or(DtlsFailure::Malformed)?;
         if version != VERSION_1_2 {
             return Err(DtlsFailure::Version);
+        }
+        extensions.check()?;
+        // What was not offered must not be answered (RFC 5246, section 7.4.1.4), nor a key identifier (RFC 5764, 4.1.3).
+        if extensions.unknown || extensions.key_identifier {
+            return Err(DtlsFailure::Unasked);
         }
         let (Some(suite), true) = (suite(id), extensions.extended_master_secret) else {
             return Err(DtlsFailure::NothingInCommon);
@@ -174,12 +189,17 @@ impl Hello<()> {
         let version = reader.u16()?;
         let random = reader.array()?;
         // Session id and cookie: we resume nothing and asked for no cookie.
-        reader.vector8()?;
+        session_id(reader)?;
         reader.vector8()?;
         let suites = reader.vector16()?.u16_list()?;
         let uncompressed = reader.vector8()?.rest().contains(&0);
         Some(Hello { version, random, suites, uncompressed })
     }
+}
+
+/// Skips a session id.
+fn session_id(reader: &mut Reader<'_>) -> Option<()> {
+    (reader.vector8()?.rest().len() <= SESSION_ID_MAX).then_some(())
 }
 
 /// What the extensions of either hello say.
@@ -191,6 +211,14 @@ struct Extensions {
     extended_master_secret: bool,
     point_formats: bool,
     renegotiation_info: bool,
+    /// The profiles come with an identifier of their keys.
+    key_identifier: bool,
+    /// Points would have to be compressed.
+    compressed: bool,
+    /// The renegotiation of an association that there is not.
+    renegotiates: bool,
+    /// There are others.
+    unknown: bool,
 }
 
 impl Extensions {
@@ -205,18 +233,40 @@ impl Extensions {
             let kind = list.u16()?;
             let mut contents = list.vector16()?;
             let mut numbers = || Some(contents.vector16()?.u16_list()?.collect());
-            match kind {
-                SUPPORTED_GROUPS => extensions.groups = Some(numbers()?),
-                SIGNATURE_ALGORITHMS => extensions.schemes = Some(numbers()?),
-                // Behind the profiles stands a key identifier, which nobody uses (RFC 5764, section 4.1.3).
-                USE_SRTP => extensions.profiles = Some(numbers()?),
-                EXTENDED_MASTER_SECRET => extensions.extended_master_secret = true,
-                EC_POINT_FORMATS => extensions.point_formats = true,
-                RENEGOTIATION_INFO => extensions.renegotiation_info = true,
-                _ => {}
+            // None of them may come twice (RFC 5246, section 7.4.1.4).
+            let again = match kind {
+                SUPPORTED_GROUPS => extensions.groups.replace(numbers()?).is_some(),
+                SIGNATURE_ALGORITHMS => extensions.schemes.replace(numbers()?).is_some(),
+                USE_SRTP => {
+                    let again = extensions.profiles.replace(numbers()?).is_some();
+                    extensions.key_identifier = !contents.vector8()?.is_empty();
+                    again
+                }
+                EXTENDED_MASTER_SECRET => replace(&mut extensions.extended_master_secret, true),
+                EC_POINT_FORMATS => {
+                    extensions.compressed = !contents.vector8()?.rest().contains(&UNCOMPRESSED);
+                    replace(&mut extensions.point_formats, true)
+                }
+                RENEGOTIATION_INFO => {
+                    extensions.renegotiates = !contents.vector8()?.is_empty();
+                    replace(&mut extensions.renegotiation_info, true)
+                }
+                _ => {
+                    extensions.unknown = true;
+                    continue;
+                }
+            };
+            if again || !contents.is_empty() {
+                return None;
             }
         }
         reader.is_empty().then_some(extensions)
+    }
+
+    /// Points must be allowed as they are (RFC 8422, section 5.1.2), and this is a first handshake (RFC 5746, sections 3.4
+    /// and 3.6).
+    fn check(&self) -> Result<(), DtlsFailure> {
+        if self.compressed || self.renegotiates { Err(DtlsFailure::NothingInCommon) } else { Ok(()) }
     }
 }
 
@@ -235,8 +285,11 @@ fn write_profiles(out: &mut Vec<u8>, ids: &[u16]) {
 mod tests {
     use super::*;
 
+    /// Kind and contents of an extension.
+    type Extension<'a> = (u16, &'a [u8]);
+
     /// A ClientHello of these suites and extensions.
-    fn hello(suites: &[u16], extensions: &[(u16, &[u8])]) -> Vec<u8> {
+    fn hello(suites: &[u16], extensions: &[Extension<'_>]) -> Vec<u8> {
         let mut out = vec![0xfe, 0xfd];
         out.extend([5; RANDOM_LEN]);
         out.extend([0, 0]);
@@ -250,7 +303,22 @@ mod tests {
         out
     }
 
-    const SECRET: (u16, &[u8]) = (EXTENDED_MASTER_SECRET, &[]);
+    const SECRET: Extension<'_> = (EXTENDED_MASTER_SECRET, &[]);
+    const SIGNS: Extension<'_> = (SIGNATURE_ALGORITHMS, &[0, 4, 4, 1, 4, 3]);
+    const PROFILE: Extension<'_> = (USE_SRTP, &[0, 2, 0, 7, 0]);
+
+    /// A ServerHello with these extensions.
+    fn server_hello(extensions: &[Extension<'_>]) -> Vec<u8> {
+        let mut out = vec![0xfe, 0xfd];
+        out.extend([6; RANDOM_LEN]);
+        out.extend([0, 0xc0, 0x2b, 0]);
+        vector(&mut out, Width::Two, |out| {
+            for (kind, contents) in extensions {
+                extension(out, *kind, |out| out.extend_from_slice(contents));
+            }
+        });
+        out
+    }
 
     #[test]
     fn our_own_offer_is_taken_at_its_best() {
@@ -267,36 +335,71 @@ mod tests {
 
     #[test]
     fn the_choice_is_ours_and_by_preference() {
-        let profiles: (u16, &[u8]) = (USE_SRTP, &[0, 6, 0, 1, 0, 8, 0, 7, 0]);
-        let groups: (u16, &[u8]) = (SUPPORTED_GROUPS, &[0, 6, 0, 25, 0, 23, 0x6a, 0x6a]);
-        let chosen = Chosen::read(&hello(&[0xc030, 0xc02c, 0xc02b], &[SECRET, profiles, groups])).unwrap();
+        let profiles: Extension<'_> = (USE_SRTP, &[0, 6, 0, 1, 0, 8, 0, 7, 0]);
+        let groups: Extension<'_> = (SUPPORTED_GROUPS, &[0, 6, 0, 25, 0, 23, 0x6a, 0x6a]);
+        let chosen = Chosen::read(&hello(&[0xc030, 0xc02c, 0xc02b], &[SECRET, SIGNS, profiles, groups])).unwrap();
         assert_eq!((chosen.suite.id, chosen.group), (0xc02b, 23));
         assert_eq!(chosen.srtp, Some(SrtpProfile::AeadAes128Gcm));
-        let chosen = Chosen::read(&hello(&[0xc02c], &[SECRET])).unwrap();
+        let chosen = Chosen::read(&hello(&[0xc02c], &[SECRET, SIGNS])).unwrap();
         assert_eq!((chosen.suite.id, chosen.group, chosen.srtp), (0xc02c, GROUP_P256, None));
     }
 
     #[test]
     fn offers_that_cannot_be_taken_are_named() {
         let cases = [
-            (hello(&[0xc02f], &[SECRET]), DtlsFailure::NothingInCommon),
-            (hello(&[0xc02b], &[]), DtlsFailure::NothingInCommon),
-            (hello(&[0xc02b], &[SECRET, (SUPPORTED_GROUPS, &[0, 2, 0, 30])]), DtlsFailure::NothingInCommon),
+            (hello(&[0xc02f], &[SECRET, SIGNS]), DtlsFailure::NothingInCommon),
+            (hello(&[0xc02b], &[SIGNS]), DtlsFailure::NothingInCommon),
+            (hello(&[0xc02b], &[SECRET]), DtlsFailure::NothingInCommon),
+            (hello(&[0xc02b], &[SECRET, SIGNS, (SUPPORTED_GROUPS, &[0, 2, 0, 30])]), DtlsFailure::NothingInCommon),
+            (hello(&[0xc02b], &[SECRET, SIGNS, (EC_POINT_FORMATS, &[1, 1])]), DtlsFailure::NothingInCommon),
+            (hello(&[0xc02b], &[SECRET, SIGNS, (RENEGOTIATION_INFO, &[1, 7])]), DtlsFailure::NothingInCommon),
             (hello(&[0xc02b], &[SECRET, (SIGNATURE_ALGORITHMS, &[0, 2, 4, 1])]), DtlsFailure::NothingInCommon),
-            (hello(&[0xc02b], &[SECRET, (USE_SRTP, &[0, 2, 0, 2, 0])]), DtlsFailure::Profile),
-            (hello(&[0xc02b], &[SECRET, (USE_SRTP, &[0, 3, 0, 2, 0])]), DtlsFailure::Malformed),
-            ([&[0xfe, 0xff], &hello(&[0xc02b], &[SECRET])[2..]].concat(), DtlsFailure::Version),
-            ([hello(&[0xc02b], &[SECRET]), vec![0]].concat(), DtlsFailure::Malformed),
+            (hello(&[0xc02b], &[SECRET, SIGNS, (USE_SRTP, &[0, 2, 0, 2, 0])]), DtlsFailure::Profile),
+            (hello(&[0xc02b], &[SECRET, SIGNS, (USE_SRTP, &[0, 3, 0, 2, 0])]), DtlsFailure::Malformed),
+            (hello(&[0xc02b], &[SECRET, SIGNS, (USE_SRTP, &[0, 2, 0, 7])]), DtlsFailure::Malformed),
+            (hello(&[0xc02b], &[SECRET, SIGNS, SECRET]), DtlsFailure::Malformed),
+            (hello(&[0xc02b], &[SECRET, SIGNS, SIGNS]), DtlsFailure::Malformed),
+            (hello(&[0xc02b], &[(EXTENDED_MASTER_SECRET, &[0]), SIGNS]), DtlsFailure::Malformed),
+            ([&[0xfe, 0xff], &hello(&[0xc02b], &[SECRET, SIGNS])[2..]].concat(), DtlsFailure::Version),
+            ([hello(&[0xc02b], &[SECRET, SIGNS]), vec![0]].concat(), DtlsFailure::Malformed),
         ];
         for (body, failure) in cases {
             assert_eq!(Chosen::read(&body).err(), Some(failure), "{body:?}");
         }
-        let whole = hello(&[0xc02b], &[SECRET]);
-        let without_extensions = whole.len() - 6;
+        let whole = hello(&[0xc02b], &[SECRET, SIGNS]);
+        let without_extensions = whole.len() - 16;
         for len in 0..whole.len() {
             let expected =
                 if len == without_extensions { DtlsFailure::NothingInCommon } else { DtlsFailure::Malformed };
             assert_eq!(Chosen::read(&whole[..len]).err(), Some(expected), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_session_id_has_its_length() {
+        let mut body = hello(&[0xc02b], &[SECRET, SIGNS]);
+        body.splice(34..35, std::iter::once(32).chain([9; 32]));
+        assert!(Chosen::read(&body).is_ok());
+        body[34] = 33;
+        body.insert(35, 9);
+        assert_eq!(Chosen::read(&body).err(), Some(DtlsFailure::Malformed));
+    }
+
+    #[test]
+    fn answers_are_to_what_was_asked() {
+        assert!(Answer::read(&server_hello(&[SECRET, PROFILE, (RENEGOTIATION_INFO, &[0])])).is_ok());
+        let cases: [(&[Extension<'_>], DtlsFailure); 8] = [
+            (&[PROFILE], DtlsFailure::NothingInCommon),
+            (&[SECRET, (RENEGOTIATION_INFO, &[2, 1, 2])], DtlsFailure::NothingInCommon),
+            (&[SECRET, (EC_POINT_FORMATS, &[2, 1, 2])], DtlsFailure::NothingInCommon),
+            (&[SECRET, (USE_SRTP, &[0, 2, 0, 7, 1, 5])], DtlsFailure::Unasked),
+            (&[SECRET, (35, &[])], DtlsFailure::Unasked),
+            (&[SECRET, (USE_SRTP, &[0, 2, 0, 2, 0])], DtlsFailure::Profile),
+            (&[SECRET, (USE_SRTP, &[0, 4, 0, 7, 0, 1, 0])], DtlsFailure::Profile),
+            (&[SECRET, PROFILE, PROFILE], DtlsFailure::Malformed),
+        ];
+        for (extensions, failure) in cases {
+            assert_eq!(Answer::read(&server_hello(extensions)).err(), Some(failure), "{extensions:?}");
         }
     }
 }

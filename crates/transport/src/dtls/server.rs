@@ -66,7 +66,8 @@ impl Server {
             (State::ClientKeyExchange(agreed, key), kind::CLIENT_KEY_EXCHANGE) => {
                 self.transcript.add(message);
                 let Agreed { chosen, server_random, exchange } = agreed;
-                let theirs = Reader::new(message.body()).vector8().ok_or(DtlsFailure::Malformed)?;
+                let mut reader = Reader::new(message.body());
+                let theirs = reader.vector8().filter(|_| reader.is_empty()).ok_or(DtlsFailure::Malformed)?;
                 let transcript = &self.transcript;
                 let secrets = exchange.agree(theirs.rest(), |shared| {
                     Secrets::new(chosen.suite, shared, transcript.bytes(), chosen.client_random, server_random)
