@@ -253,6 +253,15 @@ impl DataAssociation {
 
     /// Queues a message. Drain packets afterwards.
     pub(crate) fn send(&mut self, now: Instant, channel: Channel, payload: &Bytes) -> Result<(), Dropped> {
+        let sent = self.queue_message(now, channel, payload);
+        if channel == Channel::Reliable && matches!(sent, Err(Dropped::TooLarge | Dropped::NotOpen)) {
+            self.queue.skip(payload.len());
+            self.feed(now);
+        }
+        sent
+    }
+
+    fn queue_message(&mut self, now: Instant, channel: Channel, payload: &Bytes) -> Result<(), Dropped> {
         if payload.len() > self.send_message_max as usize {
             return Err(Dropped::TooLarge);
         }
@@ -289,11 +298,15 @@ impl DataAssociation {
 
     /// Gives the library what it may have of the reliable messages that wait.
     fn feed(&mut self, now: Instant) {
+        if self.lost {
+            return;
+        }
         let id = self.open_stream(Channel::Reliable);
         let stream = self.association.as_mut().zip(id).and_then(|((_, association), id)| association.stream(id).ok());
         let Some(mut stream) = stream else {
-            // The peer closed the channel: nobody is there to take anything.
-            return self.queue.clear();
+            // The peer closed the channel: what waits cannot be delivered any more.
+            self.events.extend(self.queue.clear().map(DataEvent::Unsent));
+            return self.tell_progress();
         };
         self.queue.note_under_way(now, stream.buffered_amount().unwrap_or(0));
         while let Some(message) = self.queue.pop() {
@@ -303,6 +316,10 @@ impl DataAssociation {
         }
         self.queue.note_under_way(now, stream.buffered_amount().unwrap_or(0));
         self.stalled &= self.queue.stalls_at().is_some_and(|at| at <= now);
+        self.tell_progress();
+    }
+
+    fn tell_progress(&mut self) {
         if let Some(total) = self.queue.progress() {
             self.events.push_back(DataEvent::Progress(total));
         }
@@ -450,7 +467,15 @@ impl DataAssociation {
         self.streams.retain(|stream| stream.id != id);
     }
 
-    /// Uses `count` streams from `first` on, as a peer that means no good.
+    /// Closes a channel, as an application of the peer may.
+    #[cfg(test)]
+    pub(super) fn close_channel(&mut self, channel: Channel) {
+        let Some(id) = self.open_stream(channel) else { return };
+        self.close(id);
+        self.due = true;
+    }
+
+    /// Uses `count` streams from `first` on, as a hostile peer.
     #[cfg(test)]
     pub(super) fn use_streams(&mut self, first: u16, count: u16) {
         let Some((_, association)) = &mut self.association else { return };

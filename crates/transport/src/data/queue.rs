@@ -33,10 +33,17 @@ const WORTH_TELLING: u64 = 64 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Full;
 
+/// A message in its place; `None` stands for one that cannot be delivered, which counts for its senders all the same.
+#[derive(Debug)]
+struct Waiting {
+    message: Option<Bytes>,
+    weight: u64,
+}
+
 /// What waits for one peer, and how far it has come.
 #[derive(Debug, Default)]
 pub(super) struct SendQueue {
-    waiting: VecDeque<Bytes>,
+    waiting: VecDeque<Waiting>,
     /// Weight of all messages so far, of those handed to the library, and of those that the owner knows of.
     queued: u64,
     passed: u64,
@@ -53,20 +60,29 @@ impl SendQueue {
         if self.held() + weight > WAITING_MAX {
             return Err(Full);
         }
-        self.waiting.push_back(message.clone());
+        self.waiting.push_back(Waiting { message: Some(message.clone()), weight });
         self.queued += weight;
         Ok(())
     }
 
+    /// A message of this length cannot be delivered. It takes its place, so that nobody who sends waits for it.
+    pub(super) fn skip(&mut self, bytes: usize) {
+        let weight = data_weight(bytes);
+        self.waiting.push_back(Waiting { message: None, weight });
+        self.queued += weight;
+    }
+
     /// The next message for the library, if it may have one. Tell with [`SendQueue::note_under_way`] what it holds then.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
-        if self.under_way >= UNDER_WAY_MAX {
-            return None;
+        while self.under_way < UNDER_WAY_MAX || self.waiting.front().is_some_and(|first| first.message.is_none()) {
+            let Waiting { message, weight } = self.waiting.pop_front()?;
+            self.passed += weight;
+            if let Some(message) = message {
+                self.under_way += message.len();
+                return Some(message);
+            }
         }
-        let message = self.waiting.pop_front()?;
-        self.passed += data_weight(message.len());
-        self.under_way += message.len();
-        Some(message)
+        None
     }
 
     /// The library holds so many bytes: less than before means that the peer has taken some.
@@ -82,12 +98,13 @@ impl SendQueue {
         }
     }
 
-    /// The channel is gone, and with it everything that waited.
-    pub(super) fn clear(&mut self) {
-        self.waiting.clear();
+    /// The channel is gone, and with it everything that waited or was under way: so many bytes in each piece.
+    pub(super) fn clear(&mut self) -> impl Iterator<Item = usize> {
         self.passed = self.queued;
-        self.under_way = 0;
         self.still_since = None;
+        let under_way = Some(std::mem::take(&mut self.under_way)).filter(|bytes| *bytes > 0);
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        under_way.into_iter().chain(waiting.filter_map(|waiting| Some(waiting.message?.len())))
     }
 
     /// Weight of everything that was ever passed on, if there is enough news in it.
@@ -141,8 +158,24 @@ mod tests {
         assert!(queue.pop().is_some());
         assert!(queue.pop().is_none());
         assert_eq!(queue.progress(), Some(7 * data_weight(100_000)));
-        queue.clear();
+        assert_eq!(queue.clear().collect::<Vec<_>>(), [550_000, 100_000, 100_000, 100_000]);
         assert_eq!((queue.held(), queue.progress()), (0, Some(10 * data_weight(100_000))));
+        assert_eq!(queue.clear().count(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_delivered_counts_in_its_place() {
+        let mut queue = SendQueue::default();
+        let message = Bytes::from(vec![0; 500_000]);
+        queue.push(&message).unwrap();
+        queue.push(&message).unwrap();
+        queue.skip(90_000);
+        queue.push(&message).unwrap();
+        assert!(queue.pop().is_some() && queue.pop().is_some());
+        assert_eq!(queue.progress(), Some(2 * data_weight(500_000)));
+        assert!(queue.pop().is_none(), "too much is under way");
+        assert_eq!(queue.progress(), Some(2 * data_weight(500_000) + data_weight(90_000)));
+        assert_eq!(queue.held(), data_weight(500_000));
     }
 
     #[test]

@@ -111,6 +111,48 @@ fn a_peer_that_is_stopped_for_a_while_gets_everything_and_one_that_stays_away_st
     }
 }
 
+fn progress(events: &[DataEvent]) -> Option<u64> {
+    events.iter().rev().find_map(|event| if let DataEvent::Progress(total) = event { Some(*total) } else { None })
+}
+
+fn unsent(events: &[DataEvent]) -> usize {
+    events.iter().map(|event| if let DataEvent::Unsent(bytes) = event { *bytes } else { 0 }).sum()
+}
+
+/// Whoever sent them must not wait for them.
+#[test]
+fn messages_that_cannot_be_delivered_count_as_passed_on() {
+    let mut pair = Pair::connect();
+    pair.server.set_send_message_max(16_384);
+    for _ in 0..100 {
+        let sent = pair.server.send(pair.now, Channel::Reliable, &Bytes::from(vec![0; 20_000]));
+        assert_eq!(sent, Err(Dropped::TooLarge));
+    }
+    pair.run(SECOND, |_, _| 1, |_| false);
+    assert!(progress(&pair.server_events) > Some(100 * data_weight(20_000) - 65_536));
+    assert_eq!(pair.server.held(), 0);
+}
+
+#[test]
+fn what_waits_when_the_peer_closes_the_channel_is_told() {
+    let mut pair = Pair::connect();
+    pair.run(SECOND, |_, _| 1, |_| false);
+    let weight = 100 * data_weight(40_000);
+    for number in 0..100 {
+        pair.server.send(pair.now, Channel::Reliable, &numbered(number, 40_000)).unwrap();
+    }
+    pair.run(Duration::from_millis(100), |_, _| 1, |_| false);
+    let whole = |pair: &Pair| messages(&pair.client_events).len();
+    assert!(whole(&pair) < 90, "{} arrived", whole(&pair));
+    pair.client.close_channel(Channel::Reliable);
+    assert!(pair.run(60 * SECOND, |_, _| 1, |pair| unsent(&pair.server_events) > 0));
+    // What the peer acknowledged and then threw away is not known here.
+    assert!(unsent(&pair.server_events) > 2_000_000, "{} bytes told", unsent(&pair.server_events));
+    assert!(progress(&pair.server_events) > Some(weight - 65_536), "no sender waits");
+    assert_eq!(pair.server.held(), 0);
+    assert_eq!(pair.server.send(pair.now, Channel::Reliable, &numbered(0, 10)), Err(Dropped::NotOpen));
+}
+
 #[test]
 fn an_error_chunk_and_an_unknown_one_end_nothing() {
     let mut pair = Pair::connect();
