@@ -4,20 +4,24 @@
 //!   client waits for a place; a report that finds none is dropped and counted.
 //! * **State** is what must not be lost, or the room is wrong from then on: what becomes of transports and channels, and
 //!   reliable messages. A shard never waits for a room. What transports have to say is little, and reliable messages are
-//!   bounded by their senders; a room that lets [`STATE_QUEUE`] of them pile up all the same cannot be right any more:
-//!   it is overrun, and is abandoned instead of going on with a hole.
+//!   bounded by their senders' windows: in bytes, since a window holds thousands of tiny ones. So the lane counts bytes
+//!   too. A room that lets [`STATE_WEIGHT_MAX`] of them pile up all the same cannot be right any more: it is overrun, and
+//!   is abandoned instead of going on with a hole.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 use tutti_media::MediaEvent;
+use tutti_transport::{TransportEvent, data_weight};
 
 use crate::input::{Answer, Outgoing, Refusal, RoomInput, SocketAddress};
 
 /// Inputs that may wait for one room.
 pub(crate) const WORK_QUEUE: usize = 16 * 1024;
-/// Reports of shards that may wait for one room without being lost.
-pub(crate) const STATE_QUEUE: usize = 64 * 1024;
+/// Weight ([`data_weight`]) of the reports of shards that may wait for one room without being lost: the full windows of
+/// 500 senders.
+pub(crate) const STATE_WEIGHT_MAX: u64 = 512 << 20;
 
 /// An input and, where an answer is waited for, the way back.
 pub(crate) struct Post {
@@ -38,14 +42,45 @@ pub(crate) type JoinReply = Box<dyn FnOnce(Result<(SocketAddress, mpsc::Receiver
 /// The senders' end.
 pub(crate) struct Lanes {
     work: mpsc::Sender<Post>,
-    state: mpsc::Sender<MediaEvent>,
+    state: mpsc::UnboundedSender<MediaEvent>,
+    state_weight: Arc<AtomicU64>,
+    state_weight_max: u64,
     overrun: AtomicBool,
 }
 
 /// The room's end.
 pub(crate) struct Ends {
     pub(crate) work: mpsc::Receiver<Post>,
-    pub(crate) state: mpsc::Receiver<MediaEvent>,
+    pub(crate) state: StateEnd,
+}
+
+/// The room's end of the lane that loses nothing.
+pub(crate) struct StateEnd {
+    reports: mpsc::UnboundedReceiver<MediaEvent>,
+    weight: Arc<AtomicU64>,
+}
+
+impl StateEnd {
+    /// Waits for the next report. `None`: nobody is left to report.
+    pub(crate) async fn recv(&mut self) -> Option<MediaEvent> {
+        self.reports.recv().await.inspect(|report| self.took(report))
+    }
+
+    /// The next report, if one waits.
+    pub(crate) fn try_recv(&mut self) -> Option<MediaEvent> {
+        self.reports.try_recv().ok().inspect(|report| self.took(report))
+    }
+
+    fn took(&self, report: &MediaEvent) {
+        self.weight.fetch_sub(weight(report), Ordering::Relaxed);
+    }
+}
+
+fn weight(report: &MediaEvent) -> u64 {
+    match report {
+        MediaEvent::Transport { event: TransportEvent::Message { payload, .. }, .. } => data_weight(payload.len()),
+        _ => data_weight(0),
+    }
 }
 
 /// What became of a report.
@@ -60,10 +95,13 @@ pub(crate) enum Reported {
 }
 
 impl Lanes {
-    pub(crate) fn new(work_max: usize, state_max: usize) -> (Self, Ends) {
+    #[expect(clippy::disallowed_methods, reason = "the lane of state is bounded by its weight")]
+    pub(crate) fn new(work_max: usize, state_weight_max: u64) -> (Self, Ends) {
         let (work, work_end) = mpsc::channel(work_max);
-        let (state, state_end) = mpsc::channel(state_max);
-        let lanes = Self { work, state, overrun: AtomicBool::new(false) };
+        let (state, reports) = mpsc::unbounded_channel();
+        let weight = Arc::new(AtomicU64::new(0));
+        let state_end = StateEnd { reports, weight: Arc::clone(&weight) };
+        let lanes = Self { work, state, state_weight: weight, state_weight_max, overrun: AtomicBool::new(false) };
         (lanes, Ends { work: work_end, state: state_end })
     }
 
@@ -88,13 +126,17 @@ impl Lanes {
                 Some(_) => Reported::Dropped,
             };
         }
-        match self.state.try_send(event) {
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.overrun.store(true, Ordering::Release);
-                Reported::Overrun
-            }
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Reported::Taken,
+        let weight = weight(&event);
+        if self.state_weight.fetch_add(weight, Ordering::Relaxed) + weight > self.state_weight_max {
+            self.state_weight.fetch_sub(weight, Ordering::Relaxed);
+            self.overrun.store(true, Ordering::Release);
+            return Reported::Overrun;
         }
+        if self.state.send(event).is_err() {
+            // A room that is over needs no report.
+            self.state_weight.fetch_sub(weight, Ordering::Relaxed);
+        }
+        Reported::Taken
     }
 
     /// Something that must not be lost was.

@@ -18,7 +18,7 @@ use crate::attached::Attached;
 use crate::input::{Answer, Failure, Question, Refusal, RoomInput, SocketNumber};
 use crate::join::{AdminRefusal, DispatchRefusal, JoinError, JoinRequest};
 use crate::journal;
-use crate::lanes::{JoinReply, Lanes, STATE_QUEUE, WORK_QUEUE, WayBack};
+use crate::lanes::{JoinReply, Lanes, STATE_WEIGHT_MAX, WORK_QUEUE, WayBack};
 use crate::room_task::{RoomTask, unix_ms};
 use crate::shared::{Counters, Directory, Shared};
 
@@ -292,7 +292,7 @@ impl Node {
             let room = Room::new(settings, rand::random(), Instant::now(), unix_ms());
             let dispatches = config.map(|config| config.agents.clone()).unwrap_or_default();
             self.agents.room_opened(name, room.info(), dispatches);
-            let (lanes, ends) = Lanes::new(WORK_QUEUE, STATE_QUEUE);
+            let (lanes, ends) = Lanes::new(WORK_QUEUE, STATE_WEIGHT_MAX);
             let lanes = Arc::new(lanes);
             let task = RoomTask::new(key, name.clone(), room, self.shared.clone(), lanes.clone());
             tokio::spawn(task.run(ends));

@@ -120,7 +120,7 @@ impl RoomTask {
                 () = due => {}
             }
             // Each lane has its turn in every round.
-            let waiting = std::iter::from_fn(|| ends.state.try_recv().ok());
+            let waiting = std::iter::from_fn(|| ends.state.try_recv());
             inputs.extend(waiting.take(INPUTS_PER_ROUND - 1).map(RoomInput::Media));
             for post in std::iter::from_fn(|| ends.work.try_recv().ok()).take(INPUTS_PER_ROUND) {
                 inputs.push(self.accept(post));

@@ -2,7 +2,7 @@
 
 use tutti_forward::{ForwardEvent, TrackKey};
 use tutti_id::RoomKey;
-use tutti_transport::{Channel, TransportEvent, TransportFailure, TransportId};
+use tutti_transport::{Channel, DATA_WINDOW, TransportEvent, TransportFailure, TransportId};
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn level() -> MediaEvent {
 
 #[test]
 fn a_full_room_loses_what_comes_again_and_keeps_what_does_not() {
-    let (lanes, mut ends) = Lanes::new(2, 4);
+    let (lanes, mut ends) = Lanes::new(2, data_weight(1) + 3 * data_weight(0));
     assert_eq!([(); 3].map(|()| lanes.report(level())), [Reported::Taken, Reported::Taken, Reported::Dropped]);
     assert_eq!(lanes.report(message(Channel::Lossy)), Reported::Dropped);
     assert_eq!(lanes.report(message(Channel::DataTrack)), Reported::Dropped);
@@ -36,7 +36,7 @@ fn a_full_room_loses_what_comes_again_and_keeps_what_does_not() {
     }
     assert!(!lanes.is_overrun());
     // In their order.
-    let state = std::iter::from_fn(|| ends.state.try_recv().ok()).map(|event| match event {
+    let state = std::iter::from_fn(|| ends.state.try_recv()).map(|event| match event {
         MediaEvent::Transport { event: TransportEvent::Connected { .. }, .. } => "connected",
         MediaEvent::Transport { event: TransportEvent::ChannelOpen(_), .. } => "open",
         MediaEvent::Transport { event: TransportEvent::Message { .. }, .. } => "message",
@@ -48,17 +48,29 @@ fn a_full_room_loses_what_comes_again_and_keeps_what_does_not() {
 
 #[test]
 fn a_room_that_lost_what_it_must_not_lose_is_overrun_for_good() {
-    let (lanes, mut ends) = Lanes::new(2, 1);
+    let (lanes, mut ends) = Lanes::new(2, data_weight(0));
     let connected = || of_transport(TransportEvent::Connected { tcp: false });
     assert_eq!([lanes.report(connected()), lanes.report(connected())], [Reported::Taken, Reported::Overrun]);
-    assert!(ends.state.try_recv().is_ok());
+    assert!(ends.state.try_recv().is_some());
     assert_eq!(lanes.report(connected()), Reported::Taken);
     assert!(lanes.is_overrun());
 }
 
 #[test]
+fn full_windows_of_tiny_messages_find_room() {
+    let (lanes, mut ends) = Lanes::new(1, STATE_WEIGHT_MAX);
+    // A hundred senders, each with all that its window takes.
+    let count = 100 * u64::from(DATA_WINDOW) / data_weight(1);
+    assert!(count > 400_000);
+    assert!((0..count).all(|_| lanes.report(message(Channel::Reliable)) == Reported::Taken));
+    assert_eq!(lanes.state_weight.load(Ordering::Relaxed), count * data_weight(1));
+    assert_eq!(std::iter::from_fn(|| ends.state.try_recv()).count() as u64, count);
+    assert_eq!(lanes.state_weight.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn a_room_that_is_over_needs_nothing() {
-    let (lanes, ends) = Lanes::new(1, 1);
+    let (lanes, ends) = Lanes::new(1, data_weight(0));
     drop(ends);
     assert_eq!([lanes.report(level()), lanes.report(message(Channel::Reliable))], [Reported::Taken; 2]);
     assert!(lanes.is_closed() && !lanes.is_overrun());

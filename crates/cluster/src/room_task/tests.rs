@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use tutti_media::{MediaEvent, MediaPlane};
 use tutti_room::{RoomEventKind, Settings};
-use tutti_transport::{TransportEvent, TransportId};
+use tutti_transport::{TransportEvent, TransportId, data_weight};
 
 use super::*;
 use crate::input::Question;
@@ -23,7 +23,7 @@ fn shared(events: EventSink) -> Arc<Shared> {
 }
 
 /// A room in the tables of `shared`, and its task, not running yet.
-fn opened(shared: &Arc<Shared>, state_max: usize) -> (Arc<Lanes>, RoomTask, Ends) {
+fn opened(shared: &Arc<Shared>, state_max: u64) -> (Arc<Lanes>, RoomTask, Ends) {
     let name = RoomName::of_default_app("r");
     let mut made = None;
     let lanes = shared.directory.find_or_open(&name, |_| {
@@ -50,7 +50,7 @@ async fn a_panic_while_effects_are_carried_out_leaves_no_room_behind() {
         heard.lock().expect("no panic while it is held").push(event.kind.clone());
         assert!(struck.swap(true, Ordering::Relaxed), "a fault while the first event is told");
     }));
-    let (lanes, task, ends) = opened(&shared, 16);
+    let (lanes, task, ends) = opened(&shared, 1 << 20);
     let (reply, answer) = oneshot::channel();
     lanes.post(RoomInput::Ask { ticket: Ticket(1), question: Question::Room }, WayBack::Ask(reply)).await;
     task.run(ends).await;
@@ -68,7 +68,7 @@ async fn a_room_whose_every_word_panics_is_gone_all_the_same() {
         counted.fetch_add(1, Ordering::Relaxed);
         panic!("a fault in every word");
     }));
-    let (_, task, ends) = opened(&shared, 16);
+    let (_, task, ends) = opened(&shared, 1 << 20);
     task.run(ends).await;
     assert_eq!((shared.directory.len(), words.load(Ordering::Relaxed)), (0, 2));
 }
@@ -78,7 +78,7 @@ async fn a_room_that_lost_what_it_must_not_lose_is_abandoned() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let heard = told.clone();
     let shared = shared(Arc::new(move |_, event| heard.lock().expect("no panic").push(event.kind.clone())));
-    let (_, task, ends) = opened(&shared, 1);
+    let (_, task, ends) = opened(&shared, data_weight(0));
     let connected = |index| MediaEvent::Transport {
         id: TransportId::new(KEY, index),
         event: TransportEvent::Connected { tcp: false },
@@ -97,7 +97,7 @@ async fn a_room_that_lost_what_it_must_not_lose_is_abandoned() {
 #[tokio::test]
 async fn a_task_that_is_dropped_takes_its_room_out_of_the_tables() {
     let shared = shared(Arc::new(|_, _| {}));
-    let (_, task, ends) = opened(&shared, 1);
+    let (_, task, ends) = opened(&shared, 1 << 20);
     assert_eq!(shared.directory.len(), 1);
     drop((task, ends));
     assert_eq!(shared.directory.len(), 0);
