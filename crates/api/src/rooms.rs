@@ -172,6 +172,7 @@ impl From<AdminRefusal> for Error {
             AdminRefusal::RoomNotFound
             | AdminRefusal::Room(AdminError::NoSuchMember { .. } | AdminError::NoSuchTrack { .. }) => Code::NotFound,
             AdminRefusal::Room(AdminError::Closed) => Code::Unavailable,
+            AdminRefusal::Room(AdminError::Behind { .. }) => Code::ResourceExhausted,
             AdminRefusal::Room(AdminError::UnmuteDisabled) => Code::FailedPrecondition,
             AdminRefusal::Room(AdminError::Text(_)) => Code::InvalidArgument,
             AdminRefusal::Call(error) => code_of_call(error),

@@ -107,6 +107,11 @@ impl Flow {
         }
     }
 
+    /// Weight of what was handed to a transport and waits there.
+    pub(crate) fn waiting(&self, at: TransportId) -> u64 {
+        self.receivers.get(&at).map_or(0, |receiver| receiver.handed.saturating_sub(receiver.sent))
+    }
+
     /// A transport is gone: nobody waits for it any more.
     pub(crate) fn forget(&mut self, now: Instant, id: TransportId) {
         self.senders.remove(&id);

@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use livekit_protocol as proto;
+use proto::data_packet::Kind;
 use proto::leave_request::Action;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
-use tutti_cluster::{JoinRequest, Outgoing, Refusal, Resume, RoomCore, RoomInput, RoomOutput, RoomStart, SocketNumber};
+use tutti_cluster::{
+    Answer, JoinRequest, Outgoing, Question, Refusal, Resume, RoomCore, RoomInput, RoomOutput, RoomStart, SocketNumber,
+    Ticket,
+};
 use tutti_harness::{UNIX_MS, seat};
 use tutti_id::RoomKey;
 use tutti_media::{MediaCommand, MediaEvent};
-use tutti_room::{MemberKey, Room, Settings};
+use tutti_room::{AdminError, AdminRequest, MemberKey, Room, Settings};
 use tutti_signal::Mode;
-use tutti_transport::{TransportCommand, TransportEvent};
+use tutti_transport::{Channel, TransportCommand, TransportEvent};
 
 /// A browser's offer with a microphone, a camera and data channels.
 const PUBLISH: &str = include_str!("../../sdp/tests/fixtures/chrome_publish_vp8_offer.sdp");
@@ -157,6 +161,52 @@ fn a_resumed_client_hears_of_a_participant_before_the_offer_with_its_track() {
         _ => "something else",
     });
     assert_eq!(order.collect::<Vec<_>>(), ["reconnect", "update", "room update", "offer"]);
+}
+
+/// A back end has no window that slows it, so it is told.
+#[test]
+fn the_server_api_is_told_when_a_participant_is_too_far_behind() {
+    let now = Instant::now();
+    let mut core = room(now);
+    for (identity, socket) in [("ann", 1), ("bob", 2)] {
+        let member = join(&mut core, now, identity, socket).0.unwrap();
+        let [id, _] = tutti_signal::transports_of(RoomKey(1), member);
+        let opened = [Channel::Reliable, Channel::Lossy].map(TransportEvent::ChannelOpen);
+        for event in [TransportEvent::Connected { tcp: false }].into_iter().chain(opened) {
+            handle(&mut core, now, RoomInput::Media(MediaEvent::Transport { id, event }));
+        }
+    }
+    let send = |core: &mut RoomCore, to: &[&str], kind: Kind| {
+        let request = proto::SendDataRequest {
+            data: vec![7; 60_000],
+            kind: kind as i32,
+            destination_identities: to.iter().map(|identity| (*identity).to_owned()).collect(),
+            ..Default::default()
+        };
+        let question = Question::Admin(AdminRequest::SendData(request));
+        let said = handle(core, now, RoomInput::Ask { ticket: Ticket(1), question });
+        let sent = said.iter().filter(|output| {
+            let RoomOutput::Media(MediaCommand::Transport { command, .. }) = output else { return false };
+            matches!(command, TransportCommand::Send { .. })
+        });
+        let sent = sent.count();
+        let answer = said.into_iter().find_map(|output| match output {
+            RoomOutput::Answer { answer: Answer::Admin(outcome), .. } => Some(outcome.map(|_| sent)),
+            _ => None,
+        });
+        answer.expect("an answer")
+    };
+    let taken = std::iter::from_fn(|| send(&mut core, &["bob"], Kind::Reliable).ok()).take(1000).count();
+    assert_eq!(taken, 70, "4 MiB, and the one that goes beyond");
+    let behind = Err(AdminError::Behind { identity: "bob".to_owned() });
+    assert_eq!(send(&mut core, &[], Kind::Reliable), behind, "nobody gets it");
+    assert_eq!(send(&mut core, &["ann"], Kind::Reliable), Ok(1));
+    assert_eq!(send(&mut core, &["bob"], Kind::Lossy), Ok(1), "may be lost, and is not waited for");
+    let bob = core.room().find("bob").unwrap();
+    let [id, _] = tutti_signal::transports_of(RoomKey(1), bob);
+    let event = TransportEvent::DataProgress { sent: 1 << 20, backlog_max: 512 << 10 };
+    handle(&mut core, now, RoomInput::Media(MediaEvent::Transport { id, event }));
+    assert_eq!(send(&mut core, &[], Kind::Reliable), Ok(2));
 }
 
 #[test]

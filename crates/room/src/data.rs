@@ -153,6 +153,14 @@ impl Room {
         }
     }
 
+    /// Whom the server API sends a packet to.
+    pub fn receivers_of(&self, request: &proto::SendDataRequest) -> Vec<MemberKey> {
+        let identities: Vec<_> = request.destination_identities.iter().map(String::as_str).collect();
+        #[expect(deprecated, reason = "older server SDKs name sids")]
+        let sids: Vec<_> = request.destination_sids.iter().map(String::as_str).collect();
+        self.receivers(None, &identities, &sids)
+    }
+
     /// The server API sends a packet, in nobody's name and outside of every sequence.
     pub(crate) fn admin_send_data(
         &mut self,
@@ -166,10 +174,7 @@ impl Room {
             proto::data_packet::Kind::Reliable => Delivery::Reliable,
             proto::data_packet::Kind::Lossy => Delivery::Lossy,
         };
-        let identities: Vec<_> = request.destination_identities.iter().map(String::as_str).collect();
-        #[expect(deprecated, reason = "older server SDKs name sids")]
-        let sids: Vec<_> = request.destination_sids.iter().map(String::as_str).collect();
-        let to = self.receivers(None, &identities, &sids);
+        let to = self.receivers_of(&request);
         #[expect(deprecated, reason = "older clients read the inner fields")]
         let packet = proto::DataPacket {
             kind: request.kind,

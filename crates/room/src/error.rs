@@ -62,6 +62,12 @@ pub enum AdminError {
     /// Unmuting from afar is switched off.
     #[error("remote unmute is not enabled")]
     UnmuteDisabled,
+    /// A reliable message is for somebody who has too much waiting; nobody got it.
+    #[error("participant takes data too slowly, try again later: {identity}")]
+    Behind {
+        /// Whose data waits.
+        identity: String,
+    },
     /// A text cannot be taken.
     #[error(transparent)]
     Text(#[from] BadText),

@@ -31,13 +31,18 @@ use proto::signal_response::Message;
 use tutti_id::{RoomKey, ShardNumber};
 use tutti_media::MediaCommand;
 use tutti_room::{
-    AdminRequest, CallNumber, Chronicle, MemberKey, Room, RoomEventKind, SubscriptionNumber, TrackNumber,
+    AdminError, AdminReply, AdminRequest, CallNumber, Chronicle, MemberKey, Room, RoomEventKind, SubscriptionNumber,
+    TrackNumber,
 };
 use tutti_signal::{Facts, Frame, Session};
 use tutti_transport::TransportCommand;
 
 use crate::flow::Flow;
 use crate::input::{Answer, Note, Outgoing, Question, RoomInput, RoomOutput, Seat, SocketNumber, Ticket};
+
+/// Weight of reliable messages that may wait for a participant before the server API is told to try again later. Far
+/// below what ends a transport, so that no back end can have a slow participant put out.
+const API_WAITING_MAX: u64 = 4 << 20;
 
 /// What a room starts from.
 #[derive(Debug)]
@@ -260,12 +265,34 @@ impl RoomCore {
                 let info = self.room.find(&identity).and_then(|key| self.room.member_info(key));
                 Answer::Participant(info.map(Box::new))
             }
-            Question::Admin(request) => Answer::Admin(self.room.admin(now, request)),
+            Question::Admin(request) => Answer::Admin(self.admin(now, request)),
             Question::Call(request) => {
                 self.room.perform_rpc(now, CallNumber(ticket.0), request);
                 return None;
             }
         })
+    }
+
+    fn admin(&mut self, now: Instant, request: AdminRequest) -> Result<AdminReply, AdminError> {
+        if let AdminRequest::SendData(send) = &request
+            && let Some(identity) = self.behind(send)
+        {
+            return Err(AdminError::Behind { identity });
+        }
+        self.room.admin(now, request)
+    }
+
+    /// Somebody whom a reliable message of the server API must not be sent to now. A participant who sends too much is
+    /// slowed by its window; a back end has none, and is told instead.
+    fn behind(&self, send: &proto::SendDataRequest) -> Option<String> {
+        if send.kind() != proto::data_packet::Kind::Reliable {
+            return None;
+        }
+        let waits = |member: &MemberKey| {
+            tutti_signal::transports_of(self.key, *member).iter().any(|id| self.flow.waiting(*id) > API_WAITING_MAX)
+        };
+        let behind = self.room.receivers_of(send).into_iter().find(waits)?;
+        self.room.identity_of(behind).map(str::to_owned)
     }
 
     fn schedule(&mut self, key: MemberKey) {
