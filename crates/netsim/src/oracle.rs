@@ -331,6 +331,11 @@ pub(crate) fn faults(world: &World) -> Option<String> {
     if let Some(fault) = world.server.faults().first() {
         return Some(fault.clone());
     }
+    // Silences are shorter than what a receiver is given: who is put out for it has crashed.
+    let crashed = |identity: &&String| world.clients.iter().any(|it| it.identity == **identity && it.crashed);
+    if let Some(identity) = world.server.stalled().iter().find(|identity| !crashed(identity)) {
+        return Some(format!("{identity} is there, and was put out for taking no reliable data"));
+    }
     let client = world.clients.iter().find(|client| !client.ledger.faults().is_empty())?;
     Some(format!("{}: {}", client.identity, client.ledger.faults().join("; ")))
 }

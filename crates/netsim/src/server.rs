@@ -86,6 +86,8 @@ pub(crate) struct Server {
     pub(crate) said: VecDeque<Said>,
     pub(crate) outgoing: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
     faults: Vec<String>,
+    /// Identities that were put out because they took no reliable data.
+    stalled: Vec<String>,
 }
 
 pub(crate) fn shard_address(shard: ShardNumber) -> SocketAddr {
@@ -133,11 +135,17 @@ impl Server {
             said: VecDeque::new(),
             outgoing: Vec::new(),
             faults: Vec::new(),
+            stalled: Vec::new(),
         }
     }
 
     pub(crate) fn faults(&self) -> &[String] {
         &self.faults
+    }
+
+    /// Identities that were put out because they took no reliable data.
+    pub(crate) fn stalled(&self) -> &[String] {
+        &self.stalled
     }
 
     pub(crate) fn room(&self, name: &str) -> Option<&RoomCore> {
@@ -371,8 +379,7 @@ impl Server {
                 }
                 RoomOutput::Media(command) => held.commands.push_back(command),
                 RoomOutput::Event(event) => held.events.take(event, &mut self.faults),
-                // Whoever takes nothing for too long is put out, which in a bad network is nobody's fault.
-                RoomOutput::Note(Note::Refused { what: "reliable data", .. }) => {}
+                RoomOutput::Note(Note::Refused { identity, what: "reliable data", .. }) => self.stalled.push(identity),
                 RoomOutput::Note(Note::Refused { identity, what, why }) => {
                     self.faults.push(format!("{what} of {identity} refused: {why}"));
                 }
