@@ -24,6 +24,8 @@ const RECEIVERS: [usize; 2] = [1, 20];
 #[derive(Default)]
 struct Row {
     mb_per_s: [f64; 2],
+    /// CPU time of the server for a megabyte that one receiver gets, milliseconds.
+    cpu_ms_per_mb: [Option<f64>; 2],
     lost: u64,
     rss_peak_mb: f64,
 }
@@ -44,10 +46,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
             for (server, row) in &mut servers {
                 // As many bytes for all receivers together.
                 let share = bytes / (receivers as u64).min(8);
+                let cpu_before = server.cpu_seconds();
                 let Outcome { seconds, lost } = transfer(server, receivers, share).await?;
-                let mb_per_s = share as f64 / 1e6 / seconds;
-                eprintln!("round {round}: {:?} 1 to {receivers}: {mb_per_s:.1} MB/s each, {lost} lost", server.kind());
+                let megabytes = share as f64 / 1e6;
+                let mb_per_s = megabytes / seconds;
+                let cpu_ms = (server.cpu_seconds() - cpu_before) * 1e3 / (megabytes * receivers as f64);
+                let kind = server.kind();
+                eprintln!(
+                    "round {round}: {kind:?} 1 to {receivers}: {mb_per_s:.1} MB/s each, {cpu_ms:.1} ms of CPU for one, {lost} lost"
+                );
                 row.mb_per_s[place] = row.mb_per_s[place].max(mb_per_s);
+                row.cpu_ms_per_mb[place] = Some(row.cpu_ms_per_mb[place].map_or(cpu_ms, |least| least.min(cpu_ms)));
                 row.lost += lost;
                 row.rss_peak_mb = server.rss_peak_mb();
             }
@@ -68,6 +77,8 @@ fn line(servers: &[(Server, Row)]) -> serde_json::Value {
         let mut put = |name: &str, value: f64| line.insert(format!("{prefix}{name}"), rounded(value));
         put("reliable_mb_per_s_1_to_1", row.mb_per_s[0]);
         put("reliable_mb_per_s_1_to_20", row.mb_per_s[1]);
+        put("cpu_ms_per_mb_1_to_1", row.cpu_ms_per_mb[0].unwrap_or_default());
+        put("cpu_ms_per_mb_1_to_20", row.cpu_ms_per_mb[1].unwrap_or_default());
         put("lost", row.lost as f64);
         put("rss_peak_mb", row.rss_peak_mb);
     }

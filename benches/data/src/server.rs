@@ -11,6 +11,9 @@ use tutti_client::ServerUrl;
 /// How long a server may take to answer.
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
+/// Linux counts CPU time for programs in these (`getconf CLK_TCK`), on every machine that we build for.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// Which server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -61,6 +64,14 @@ impl Server {
     /// Where it is.
     pub(crate) fn url(&self) -> Result<ServerUrl, Box<dyn Error>> {
         Ok(ServerUrl::parse(&format!("ws://127.0.0.1:{}", self.port))?)
+    }
+
+    /// CPU time that it has used so far, seconds; 0 if the system does not say.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap_or_default();
+        // Behind the name in parentheses: the state is the first field, user and system time the 12th and 13th.
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_ascii_whitespace()).into_iter().flatten();
+        fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
     }
 
     /// The most memory it ever had, MB; 0 if the system does not say.
