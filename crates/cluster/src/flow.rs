@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_hand_out_meanwhile_is_nobodys() {
+    fn what_is_handed_out_between_messages_holds_no_sender() {
         let now = Instant::now();
         let mut flow = Flow::default();
         for _ in 0..100 {

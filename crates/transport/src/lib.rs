@@ -44,7 +44,7 @@ pub use error::TransportError;
 pub use failure::TransportFailure;
 pub use ice::PATHS_MAX;
 pub use path::{Contents, Datagram, LocalAddresses, Output, Path, Proto, TcpConnection, Transmit};
-pub use srtp::{SRTCP_OVERHEAD_MAX, SRTP_OVERHEAD_MAX, SrtpError, SrtpProfile};
+pub use srtp::{SRTCP_OVERHEAD_MAX, SRTP_OVERHEAD_MAX, SrtpError};
 pub use stun::{binding_request, mapped_address};
 pub use transport::Transport;
 

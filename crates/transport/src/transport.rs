@@ -21,7 +21,7 @@ use crate::failure::TransportFailure;
 use crate::ice::{CandidateText, Heard, IceAgent, read_candidate};
 use crate::liveness::{Liveness, Verdict};
 use crate::path::{Contents, Datagram, LocalAddresses, Output, Path, TcpConnection, Transmit};
-use crate::srtp::{SrtpError, SrtpProfile, SrtpSession};
+use crate::srtp::{SrtpError, SrtpSession};
 
 /// DTLS datagrams kept until the peer's description arrives: two flights of a ClientHello in two fragments. The peer's
 /// own retransmission would come up to a second later.
@@ -267,11 +267,6 @@ impl Transport {
         self.srtp.is_some()
     }
 
-    /// The negotiated SRTP profile, once DTLS is up.
-    pub fn srtp_profile(&self) -> Option<SrtpProfile> {
-        self.srtp.as_ref().map(|srtp| srtp.profile())
-    }
-
     /// Authenticates and decrypts one SRTP packet in place. Returns the length of the plain packet, which stays at
     /// the front of `packet`: header as it was, then payload. After an error the bytes are worth nothing.
     pub fn open_rtp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
@@ -385,7 +380,7 @@ impl Transport {
         if let Some(dtls) = &mut self.dtls {
             dtls.close();
         }
-        // The last words: whatever else is pending no longer matters.
+        // The close_notify alert.
         self.transmit_dtls(now);
         self.finish();
     }
@@ -463,7 +458,7 @@ impl Transport {
                 keys_usable = srtp.is_some();
             }
             DtlsOutput::Data(packet) if remote.data_channels => {
-                // The peer's first packet may come in the same breath as the end of the handshake.
+                // The peer's first packet may come in the datagram that ends the handshake.
                 data.get_or_insert_with(|| begin_data(config, remote, open_channels, rule)).handle_packet(now, packet);
             }
             DtlsOutput::Data(_) => counters.data_rejected += 1,

@@ -17,7 +17,7 @@ use super::{ShardCore, TIMER_STEP, TimerKey, arm};
 const INCOMING_MAX: usize = 256;
 
 impl ShardCore {
-    /// `false`: nobody's.
+    /// `false`: it belongs to no peer.
     pub(super) fn take_datagram(&mut self, now: Instant, path: Path, bytes: &mut [u8]) -> bool {
         let kind = classify(bytes);
         let named = match kind {
@@ -46,7 +46,7 @@ impl ShardCore {
         };
         if !within_rate {
             self.metrics.dropped_peer_rate += 1;
-            // It is somebody's: a connection is not closed for it.
+            // It belongs to a peer, whose TCP connection is not closed for it.
             return named.is_none();
         }
         match kind {

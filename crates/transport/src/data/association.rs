@@ -174,7 +174,7 @@ impl DataAssociation {
             return;
         }
         if self.window.is_overrun(now) && carries_data(packet) {
-            // As if the network had lost it: it comes again.
+            // Dropped as by the network: the peer retransmits it.
             return self.events.push_back(DataEvent::Rejected);
         }
         let filtered = filtered(packet);

@@ -10,7 +10,7 @@ use crate::{DatagramKind, TransportEvent, classify};
 /// Datagrams out for each one in, at most: the longest flight of a server, a second time for a timer.
 const FLIGHT_MAX: usize = 16;
 
-/// Datagrams and waits, one after the other. Nobody becomes secure who lacks the certificate that was promised.
+/// Datagrams and waits, one after the other. A peer without the certificate that was promised never becomes secure.
 pub fn dtls(start: Instant, data: &[u8]) {
     let mut input = Input::new(data);
     let mut now = start;
@@ -49,7 +49,7 @@ pub fn dtls(start: Instant, data: &[u8]) {
                     sent += 1;
                 }
                 Output::Event(TransportEvent::Disconnected | TransportEvent::Failed { .. }) => {}
-                Output::Event(event) => panic!("{event:?} from a stranger"),
+                Output::Event(event) => panic!("{event:?} from a peer without the certificate"),
             }
         }
         assert!(sent <= FLIGHT_MAX, "{sent} datagrams at once");

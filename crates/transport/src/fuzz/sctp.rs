@@ -140,7 +140,7 @@ impl Play {
             224..=239 => {
                 let channel = [Channel::Reliable, Channel::Lossy, Channel::DataTrack][usize::from(input.byte() % 3)];
                 let payload = Bytes::from(vec![1; input.short().into()]);
-                // A channel that is not open, or full, takes nothing; that is its right.
+                // A channel that is not open, or full, refuses the message.
                 let _ = self.ours.send(self.now, channel, &payload);
                 self.drain();
             }

@@ -25,7 +25,7 @@ pub const SRTCP_OVERHEAD_MAX: usize = 20;
 
 /// The protection profile DTLS agreed on (RFC 5764, section 4.1.2; RFC 7714, section 14.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SrtpProfile {
+pub(crate) enum SrtpProfile {
     /// AEAD_AES_128_GCM.
     AeadAes128Gcm,
     /// AEAD_AES_256_GCM.

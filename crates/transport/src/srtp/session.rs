@@ -30,7 +30,6 @@ const RTCP_INDEX_END: u32 = 1 << 31;
 
 /// One peer's SRTP and SRTCP.
 pub(crate) struct SrtpSession {
-    profile: SrtpProfile,
     seal_rtp: Sealer,
     seal_rtcp: Sealer,
     open_rtp: Opener,
@@ -56,7 +55,6 @@ impl SrtpSession {
         let [seal_rtp, seal_rtcp] = ours;
         let [open_rtp, open_rtcp] = theirs;
         Some(Self {
-            profile: seal_rtp.profile(),
             seal_rtp: Sealer::new(seal_rtp)?,
             seal_rtcp: Sealer::new(seal_rtcp)?,
             open_rtp: Opener::new(open_rtp)?,
@@ -65,11 +63,6 @@ impl SrtpSession {
             rtp_sources: Sources::default(),
             rtcp_sources: Sources::default(),
         })
-    }
-
-    /// The negotiated profile.
-    pub(crate) fn profile(&self) -> SrtpProfile {
-        self.profile
     }
 
     /// See [`crate::Transport::seal_rtp`].
