@@ -73,6 +73,7 @@ test-lint:
 test-tidy:
 	cargo xtask tidy
 
+test-unit: export TEST_POSTGRES := required
 test-unit:
 	cargo test --workspace --locked
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests need from Debian, if it is missing and we may: Chromium, Firefox, fonts, venv, iproute2;
-# and OpenSSL's headers, for the peer that tests of DTLS compare with.
+# OpenSSL's headers, for the peer that tests of DTLS compare with; PostgreSQL, for the store's tests.
 set -eu
 
 wanted=""
@@ -11,6 +11,7 @@ python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || wanted="$wanted python3-v
 command -v ip >/dev/null 2>&1 || wanted="$wanted iproute2"
 command -v pkg-config >/dev/null 2>&1 || wanted="$wanted pkg-config"
 [ -n "$(find /usr/include /usr/local/include -path '*openssl/ssl.h' 2>/dev/null | head -n 1)" ] || wanted="$wanted libssl-dev"
+ls -d /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || wanted="$wanted postgresql"
 [ -n "$(find /usr/share/fonts -iname 'NotoSansCJK*' 2>/dev/null | head -n 1)" ] || wanted="$wanted fonts-noto-cjk"
 
 if [ -z "$wanted" ]; then
