@@ -42,4 +42,5 @@ pub use join::{AdminRefusal, DispatchRefusal, JoinError, JoinRequest, Resume};
 pub use node::{Node, NodeConfig, NodeCounts};
 pub use room_core::{RoomCore, RoomStart};
 pub use room_round::{INPUTS_PER_ROUND, RoomRound};
+pub use shared::EventSink;
 pub use tutti_agent::DispatchError;

@@ -20,7 +20,7 @@ use crate::join::{AdminRefusal, DispatchRefusal, JoinError, JoinRequest};
 use crate::journal;
 use crate::lanes::{JoinReply, Lanes, STATE_WEIGHT_MAX, WORK_QUEUE, WayBack};
 use crate::room_task::{RoomTask, unix_ms};
-use crate::shared::{Counters, Directory, Shared};
+use crate::shared::{Counters, Directory, EventSink, Shared};
 
 /// A join that meets a room in the moment of its end tries again with a new one, this often.
 const JOIN_ATTEMPTS: usize = 3;
@@ -101,6 +101,15 @@ impl Node {
     /// # Errors
     /// A port cannot be opened, or a thread not started.
     pub fn start(config: NodeConfig) -> Result<Self, MediaError> {
+        Self::start_telling(config, Arc::new(|_, _| {}))
+    }
+
+    /// As [`Self::start`], and tells every event of every room to `events`: on the room's task, in the order of the room,
+    /// before the next thing happens there. It must not block.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_telling(config: NodeConfig, events: EventSink) -> Result<Self, MediaError> {
         let directory = Arc::new(Directory::default());
         let sink = directory.clone();
         let media = MediaPlane::start(config.media.clone(), Arc::new(move |event| sink.report(event)))?;
@@ -114,6 +123,7 @@ impl Node {
             counters: Counters::default(),
             events: Arc::new(move |room, event| {
                 journal::event(room, event);
+                events(room, event);
                 told.event(room, event);
             }),
         });

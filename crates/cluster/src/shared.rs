@@ -16,7 +16,7 @@ use crate::join::JoinError;
 use crate::lanes::{Lanes, Reported, WayBack};
 
 /// Is told every event of every room, on the room's task. Must not block.
-pub(crate) type EventSink = Arc<dyn Fn(&RoomName, &RoomEvent) + Send + Sync>;
+pub type EventSink = Arc<dyn Fn(&RoomName, &RoomEvent) + Send + Sync>;
 
 /// What the rooms of a node share.
 pub(crate) struct Shared {

@@ -95,6 +95,7 @@ fn settings() -> Settings {
         limits: Limits::default(),
         room_name_bytes: 256,
         presets: Default::default(),
+        facts: None,
         api: axum::Router::new(),
     }
 }

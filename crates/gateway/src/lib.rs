@@ -39,6 +39,7 @@ use std::time::Instant;
 use tutti_cluster::Node;
 use tutti_limit::{Allowance, Rate};
 use tutti_room::{Limits, Presets};
+use tutti_store::Facts;
 use tutti_token::Keys;
 
 pub use proxies::{Network, NotANetwork};
@@ -70,6 +71,8 @@ pub struct Settings {
     pub room_name_bytes: usize,
     /// What tokens may name as the preset of the room that they make.
     pub presets: Presets,
+    /// What happens is written down here; read for metrics.
+    pub facts: Option<Facts>,
 }
 
 /// The front door of one node. Clones are handles to the same one.
@@ -105,6 +108,7 @@ impl Inner {
         metrics::Readings {
             node: self.node.counts(),
             media: self.node.media_metrics(),
+            store: self.settings.facts.as_ref().map(Facts::counts),
             signal_sockets: self.sockets.count() as u64,
             http_connections: at_the_door as u64,
             http_connections_closed: shown_out,

@@ -37,6 +37,7 @@ impl Default for ServerConfig {
             limits: tutti_room::Limits::default(),
             room_name_bytes: 256,
             presets: Default::default(),
+            facts: None,
         };
         Self { node: node(), gateway }
     }

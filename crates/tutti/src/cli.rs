@@ -11,6 +11,7 @@ use tutti_token::Kind;
 
 use crate::config::LogFormat;
 use crate::load::LoadFlags;
+use crate::store::{AppFlags, KeyFlags, StoreFlags};
 
 /// An open, self-hosted real-time audio and video cloud.
 #[derive(Debug, Parser)]
@@ -30,6 +31,12 @@ pub(crate) enum Command {
     Config(ServeFlags),
     /// Load a server of your own with headless clients
     Load(LoadFlags),
+    /// Look after the store: migrate, check, backup, restore
+    Store(StoreFlags),
+    /// Make, list, suspend and delete apps
+    App(AppFlags),
+    /// Make, list, rotate and disable API keys of apps
+    Key(KeyFlags),
 }
 
 /// Flags that change the configuration. What is absent leaves the key alone.

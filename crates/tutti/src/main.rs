@@ -5,9 +5,11 @@
 //! | [`cli`] | commands and flags |
 //! | [`config`] | the typed configuration: defaults, file, environment, flags |
 //! | [`discover`] | our address as the outside sees it, asked of STUN servers |
+//! | [`record`] | what a running server keeps: data folder, journal, store, keys |
 //! | [`serve`] | `tutti serve`: builds the node and its front door, runs them, stops them |
 //! | [`token`] | `tutti token`: prints an access token |
 //! | [`load`] | `tutti load`: many headless clients, one report |
+//! | [`store`] | `tutti store`, `tutti app`, `tutti key`: the store by hand |
 //! | [`log`] | structured logs, and panics in them |
 //!
 //! Must not: hold any behaviour of the server itself. It reads what is wanted, puts the parts together and lets go.
@@ -17,7 +19,9 @@ mod config;
 mod discover;
 mod load;
 mod log;
+mod record;
 mod serve;
+mod store;
 mod token;
 
 use std::error::Error;
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
         Command::Serve(flags) => Config::load(&flags).map_err(Into::into).and_then(|config| serve::run(&config)),
         Command::Token(flags) => token::run(&flags),
         Command::Load(flags) => load::run(&flags),
+        Command::Store(flags) => store::store(&flags),
+        Command::App(flags) => store::app(&flags),
+        Command::Key(flags) => store::key(&flags),
         Command::Config(flags) => Config::load(&flags).map_err(Into::into).map(|config| print!("{}", config.to_yaml())),
     };
     match outcome {

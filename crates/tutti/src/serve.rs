@@ -13,6 +13,7 @@ use tutti_room::Limits;
 use tutti_signal::Facts;
 
 use crate::config::{Config, ConfigError, DEV_KEY};
+use crate::record::Record;
 use crate::{discover, log};
 
 /// Version of the protocol's reference server whose behaviour clients may expect. They switch features by it, so it is
@@ -45,23 +46,25 @@ async fn run_until_stopped(config: &Config) -> Result<(), Box<dyn Error>> {
     let listeners = listen(&config.bind, config.port)?;
     let metrics = config.metrics.port.map(|port| listen(&config.metrics.bind, port)).transpose()?.unwrap_or_default();
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
-    let mut node_config = node_config(config);
+    let record = Record::open(config).await?;
+    let mut node_config = node_config(config, record.node());
     if node_config.media.advertised.is_empty() && !config.rtc.discover_ip.is_empty() {
         node_config.media.advertised = discover::addresses(&config.rtc.discover_ip).await?;
     }
-    let node = Node::start(node_config)?;
+    let node = Node::start_telling(node_config, record.sink())?;
     let api = tutti_api::Settings {
         keys: config.keys(),
         room_name_bytes: config.limits.room_name_bytes,
         presets: config.presets(),
     };
     let api = tutti_api::router(node.clone(), api);
-    let gateway = Gateway::new(node, settings(config, api));
+    let gateway = Gateway::new(node, Settings { facts: Some(record.facts()), ..settings(config, api) });
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "started");
     announce(config, &addresses);
     let metrics = tokio::spawn(serve_metrics(gateway.clone(), metrics));
     serve(gateway, listeners, stop.requested()).await;
     metrics.abort();
+    record.close().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -104,6 +107,7 @@ fn settings(config: &Config, api: axum::Router) -> Settings {
         limits: limits(config),
         room_name_bytes: config.limits.room_name_bytes,
         presets: config.presets(),
+        facts: None,
     }
 }
 
@@ -120,14 +124,14 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-fn node_config(config: &Config) -> NodeConfig {
+fn node_config(config: &Config, node: &str) -> NodeConfig {
     let rooms = &config.rooms;
     let server_info = proto::ServerInfo {
         edition: proto::server_info::Edition::Standard.into(),
         version: COMPATIBLE_VERSION.to_owned(),
         protocol: PROTOCOL,
         region: config.region.clone(),
-        node_id: format!("ND_{:012x}", rand::random::<u64>() >> 16),
+        node_id: node.to_owned(),
         debug_info: concat!("tutti ", env!("CARGO_PKG_VERSION")).to_owned(),
         agent_protocol: 1,
     };

@@ -9,6 +9,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tutti_cluster::{Failure, NodeCounts};
 use tutti_media::{MediaMetrics, ShardMetrics};
+use tutti_store::{JournalCounts, WriterCounts};
 
 /// Those of a shard's numbers that go up and down; the others only go up.
 const SHARD_GAUGES: [&str; 7] =
@@ -19,6 +20,7 @@ const SHARD_GAUGES: [&str; 7] =
 pub(crate) struct Readings {
     pub(crate) node: NodeCounts,
     pub(crate) media: MediaMetrics,
+    pub(crate) store: Option<(JournalCounts, WriterCounts)>,
     pub(crate) signal_sockets: u64,
     pub(crate) http_connections: u64,
     pub(crate) http_connections_closed: u64,
@@ -57,6 +59,10 @@ impl Collector for Readings {
         let help = "Reliable data messages whose sender had to wait because it has everybody get too many";
         counter(&mut encoder, "limit_data_slowed", help, over.data_slowed)?;
 
+        if let Some((journal, writer)) = &self.store {
+            record(&mut encoder, journal, writer)?;
+        }
+
         let tcp = &self.media.tcp;
         let help = "Connections for media over TCP handed to a shard";
         counter(&mut encoder, "media_tcp_accepted", help, tcp.accepted)?;
@@ -90,6 +96,31 @@ fn failed(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardMetrics]) -> fmt::
         }
     }
     Ok(())
+}
+
+/// What waits for the database, and what became of it.
+fn record(encoder: &mut DescriptorEncoder<'_>, journal: &JournalCounts, writer: &WriterCounts) -> fmt::Result {
+    gauge(encoder, "store_journal_depth", "Facts that wait for the database", journal.depth)?;
+    gauge(encoder, "store_journal_bytes", "Bytes of the journal on disk", journal.bytes)?;
+    gauge(encoder, "store_healthy", "1 if the database took the last batch", u64::from(writer.healthy))?;
+    let lost = "Facts that the journal did not take: they are lost";
+    counter(encoder, "store_journal_refused", lost, journal.refused)?;
+    counter(encoder, "store_journal_sync_errors", "Times that the disk did not take the journal", journal.sync_errors)?;
+    counter(encoder, "store_facts_taken", "Facts put into the journal", journal.appended)?;
+    counter(encoder, "store_facts_written", "Facts written to the database", writer.written)?;
+    counter(encoder, "store_facts_known", "Facts that were in the database and came again", writer.known)?;
+    counter(encoder, "store_facts_refused", "Facts that the database refuses, put aside", writer.refused)?;
+    counter(encoder, "store_facts_missing", "Facts missing between two of their session", writer.missing)?;
+    counter(encoder, "store_errors", "Batches that failed and were tried again", writer.errors)?;
+    counter(encoder, "store_writes", "Batches written", writer.batches)?;
+    let help = "Seconds that written batches took";
+    ConstCounter::new(writer.seconds).encode(encoder.encode_descriptor(
+        "store_write_seconds",
+        help,
+        None,
+        MetricType::Counter,
+    )?)?;
+    counter(encoder, "store_sessions_closed", "Sessions that a lost node had left open", writer.closed_sessions)
 }
 
 /// One family for each number, one line in it for each shard.

@@ -96,13 +96,17 @@ pub(super) fn load(
     Ok(config)
 }
 
-/// The tree of a configuration with its keys as they are, not hidden.
+/// The tree of a configuration with its secrets as they are, not hidden.
 fn exposed(config: &Config) -> Value {
     let mut tree = serde_yaml_ng::to_value(config).unwrap_or_default();
     let keys: Mapping =
         config.keys.iter().map(|(name, secret)| (name.as_str().into(), secret.expose().into())).collect();
     if let Value::Mapping(tree) = &mut tree {
         tree.insert("keys".into(), keys.into());
+        if let Some(Value::Mapping(store)) = tree.get_mut("store") {
+            store.insert("url".into(), config.store.url.expose().into());
+            store.insert("master_key".into(), config.store.master_key.expose().into());
+        }
     }
     tree
 }

@@ -5,6 +5,7 @@ mod layers;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use livekit_protocol as proto;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tutti_gateway::Network;
 use tutti_media::MediaConfig;
 use tutti_room::Presets;
+use tutti_store::{BYTES_MAX_DEFAULT, Retention};
 use tutti_token::{Keys, Secret};
 
 use crate::cli::ServeFlags;
@@ -39,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) port: u16,
     pub(crate) region: String,
     pub(crate) keys: BTreeMap<String, Secret>,
+    pub(crate) data: PathBuf,
+    pub(crate) store: Store,
     pub(crate) log: Log,
     pub(crate) http: Http,
     pub(crate) metrics: Metrics,
@@ -46,6 +50,31 @@ pub(crate) struct Config {
     pub(crate) rooms: Rooms,
     pub(crate) agents: Agents,
     pub(crate) limits: Limits,
+}
+
+/// Section `store`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) url: Secret,
+    pub(crate) master_key: Secret,
+    pub(crate) master_key_file: Option<PathBuf>,
+    pub(crate) journal_bytes_max: u64,
+    pub(crate) retention_days: RetentionDays,
+}
+
+/// Section `store.retention_days`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RetentionDays {
+    pub(crate) history: u32,
+    pub(crate) events: u32,
+    pub(crate) messages: u32,
+    pub(crate) jobs: u32,
+    pub(crate) samples: u32,
+    pub(crate) minutes: u32,
+    pub(crate) hours: u32,
+    pub(crate) audit: u32,
 }
 
 /// Section `log`.
@@ -179,6 +208,8 @@ impl Default for Config {
             port: 7880,
             region: String::new(),
             keys: BTreeMap::new(),
+            data: PathBuf::from("data"),
+            store: Store::default(),
             log: Log::default(),
             http: Http::default(),
             metrics: Metrics::default(),
@@ -187,6 +218,32 @@ impl Default for Config {
             agents: Agents::default(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            url: Secret::default(),
+            master_key: Secret::default(),
+            master_key_file: None,
+            journal_bytes_max: BYTES_MAX_DEFAULT,
+            retention_days: RetentionDays::default(),
+        }
+    }
+}
+
+impl Default for RetentionDays {
+    fn default() -> Self {
+        let Retention { history, events, messages, jobs, samples, minutes, hours, audit } = Retention::default();
+        Self { history, events, messages, jobs, samples, minutes, hours, audit }
+    }
+}
+
+impl From<&RetentionDays> for Retention {
+    fn from(days: &RetentionDays) -> Self {
+        let RetentionDays { history, events, messages, jobs, samples, minutes, hours, audit } = *days;
+        Self { history, events, messages, jobs, samples, minutes, hours, audit }
     }
 }
 
@@ -293,6 +350,8 @@ impl Config {
             dev: true,
             bind: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             keys: BTreeMap::from([(DEV_KEY.to_owned(), Secret::new(DEV_SECRET))]),
+            // Nothing is kept, so that any number of servers may run beside each other.
+            data: PathBuf::new(),
             rtc: Rtc { loopback: true, ..Rtc::default() },
             // One port is enough to remember, and several servers may run beside each other.
             http: Http { metrics: true, ..Http::default() },

@@ -29,6 +29,7 @@ fn settings() -> Settings {
         limits: Limits::default(),
         room_name_bytes: 256,
         presets: [("class".to_owned(), class())].into_iter().collect(),
+        facts: None,
     }
 }
 
