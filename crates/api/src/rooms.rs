@@ -93,7 +93,9 @@ pub(crate) async fn dispatch(api: &Api, caller: &Caller, method: &str, call: &Ca
             call.answer(&proto::PerformRpcResponse { payload })
         }
         "ForwardParticipant" | "MoveParticipant" => {
-            Err(Error::new(Code::Unimplemented, format!("{method} is not there yet")))
+            let what = if method == "MoveParticipant" { "moved" } else { "forwarded" };
+            let sentence = format!("{method} is not there yet: participants cannot be {what} to another room");
+            Err(Error::new(Code::Unimplemented, sentence))
         }
         _ => Err(Error::no_such_method(method)),
     }

@@ -299,20 +299,24 @@ impl Member {
 }
 
 fn has_valid_types(request: &proto::PublishDataTrackRequest, limits: &Limits) -> bool {
-    use proto::{data_track_frame_encoding, data_track_schema_encoding};
+    use proto::data_track_frame_encoding;
     let named = |name: &str| !name.is_empty() && name.len() <= limits.data_track_encoding_bytes;
     let frame = request.frame_encoding.as_ref().and_then(|encoding| encoding.value.as_ref());
     let frame_is_valid = match frame {
         Some(data_track_frame_encoding::Value::Custom(name)) => named(name),
         _ => true,
     };
-    let schema_is_valid = request.schema.as_ref().is_none_or(|schema| {
-        let encoding = schema.encoding.as_ref().and_then(|encoding| encoding.value.as_ref());
-        let encoding_is_valid = match encoding {
-            Some(data_track_schema_encoding::Value::Custom(name)) => named(name),
-            _ => true,
-        };
-        !schema.name.is_empty() && schema.name.len() <= limits.data_track_name_bytes && encoding_is_valid
-    });
-    frame_is_valid && schema_is_valid
+    frame_is_valid && request.schema.as_ref().is_none_or(|schema| is_valid_schema(schema, limits))
+}
+
+/// Whether the name and the encoding of a schema can be taken.
+pub(crate) fn is_valid_schema(schema: &proto::DataTrackSchemaId, limits: &Limits) -> bool {
+    let encoding = schema.encoding.as_ref().and_then(|encoding| encoding.value.as_ref());
+    let encoding_is_valid = match encoding {
+        Some(proto::data_track_schema_encoding::Value::Custom(name)) => {
+            !name.is_empty() && name.len() <= limits.data_track_encoding_bytes
+        }
+        _ => true,
+    };
+    !schema.name.is_empty() && schema.name.len() <= limits.data_track_name_bytes && encoding_is_valid
 }

@@ -20,6 +20,7 @@ mod admin;
 mod agenda;
 mod clock;
 mod data;
+mod data_blobs;
 mod data_track;
 mod data_tracks;
 mod demand;

@@ -90,6 +90,8 @@ pub(crate) struct Member {
     pub(crate) had_data_handles: bool,
     /// Data tracks that it asked for or declined, by sid.
     pub(crate) data_wishes: BTreeMap<String, bool>,
+    /// What it keeps for others, by encoded key.
+    pub(crate) data_blobs: BTreeMap<Vec<u8>, proto::DataBlob>,
 
     /// Sequence of the last reliable packet accepted from it.
     pub(crate) last_reliable: u32,
@@ -142,6 +144,7 @@ impl Member {
             next_data_handle: 1,
             had_data_handles: false,
             data_wishes: BTreeMap::new(),
+            data_blobs: BTreeMap::new(),
             last_reliable: 0,
             held: VecDeque::new(),
             held_bytes: 0,

@@ -113,6 +113,10 @@ pub enum Request {
     PublishDataTrack(proto::PublishDataTrackRequest),
     /// A data track ends.
     UnpublishDataTrack(proto::UnpublishDataTrackRequest),
+    /// It keeps a data blob in the room.
+    StoreDataBlob(proto::StoreDataBlobRequest),
+    /// It asks for a data blob of somebody.
+    GetDataBlob(proto::GetDataBlobRequest),
     /// It wants or no longer wants data tracks.
     DataSubscription(proto::UpdateDataSubscription),
     /// After a resume: what it believes.

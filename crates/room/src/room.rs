@@ -238,6 +238,8 @@ impl Room {
             Request::UpdateVideoTrack(update) => self.on_update_video_track(now, from, update),
             Request::PublishDataTrack(request) => self.on_publish_data_track(now, from, request),
             Request::UnpublishDataTrack(request) => self.on_unpublish_data_track(now, from, request),
+            Request::StoreDataBlob(request) => self.on_store_data_blob(from, request),
+            Request::GetDataBlob(request) => self.on_get_data_blob(from, request),
             Request::DataSubscription(update) => self.on_data_subscription(from, update),
             Request::SyncState(state) => self.on_sync_state(now, from, *state),
             Request::Data { delivery, payload } => self.on_data(now, from, delivery, payload),

@@ -115,6 +115,8 @@ pub struct Limits {
     pub data_track_name_bytes: usize,
     /// Name of a frame or schema encoding that is not a well-known one, bytes.
     pub data_track_encoding_bytes: usize,
+    /// Data blobs of one member with their keys together, bytes; 0 = none.
+    pub data_blobs_bytes: usize,
     /// Tracks for which one member may have wishes (subscription, settings), existing or not.
     pub wishes: usize,
     /// Entries of one `SubscriptionPermission`.
@@ -138,6 +140,7 @@ impl Default for Limits {
             data_tracks: 256,
             data_track_name_bytes: 256,
             data_track_encoding_bytes: 32,
+            data_blobs_bytes: 64_000,
             wishes: 20_000,
             track_permissions: 10_000,
             held_data_bytes: 100 * 1024,

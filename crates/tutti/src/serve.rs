@@ -120,6 +120,7 @@ fn limits(config: &Config) -> Limits {
         attributes_bytes: config.limits.attributes_bytes,
         tracks: config.limits.tracks,
         data_tracks: config.limits.data_tracks,
+        data_blobs_bytes: config.limits.data_blobs_bytes,
         ..Limits::default()
     }
 }

@@ -33,6 +33,8 @@ pub(super) fn cost_of(message: &Request) -> u32 {
         }
         Request::TrackSetting(settings) => tracks(settings.track_sids.len()),
         Request::UpdateDataSubscription(update) => tracks(update.updates.len()),
+        // Its answer may have 64 KB.
+        Request::GetDataBlobRequest(_) => 15,
         Request::Mute(_) | Request::UpdateAudioTrack(_) | Request::UpdateVideoTrack(_) => 3,
         _ => 0,
     }

@@ -3,6 +3,7 @@
 mod abuse;
 mod admin;
 mod data;
+mod data_blobs;
 mod data_tracks;
 mod dynacast;
 mod identity;

@@ -40,6 +40,7 @@ fn limits() {
         ("data tracks", limits.data_tracks, 256),
         ("name of a data track, bytes", limits.data_track_name_bytes, 256),
         ("name of an encoding, bytes", limits.data_track_encoding_bytes, 32),
+        ("data blobs of a participant, bytes", limits.data_blobs_bytes, 64_000),
         ("wishes", limits.wishes, 20_000),
         ("track permissions", limits.track_permissions, 10_000),
         ("data kept for who is not active yet, bytes", limits.held_data_bytes, 102_400),

@@ -1,7 +1,6 @@
 //! What the client asks over its socket, one request at a time.
 
 use livekit_protocol as proto;
-use proto::request_response::Reason;
 use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tutti_room::Request;
@@ -44,8 +43,8 @@ impl Session {
                 let pong = proto::Pong { last_ping_timestamp: ping.timestamp, timestamp: wall_ms };
                 self.out.respond(Message::PongResp(pong));
             }
-            Ask::StoreDataBlobRequest(request) => self.refuse_blob(request.request_id),
-            Ask::GetDataBlobRequest(request) => self.refuse_blob(request.request_id),
+            Ask::StoreDataBlobRequest(request) => self.out.room(Request::StoreDataBlob(request)),
+            Ask::GetDataBlobRequest(request) => self.out.room(Request::GetDataBlob(request)),
             #[allow(deprecated, reason = "old clients still send it; the answer to AddTrack made it unnecessary")]
             Ask::UpdateLayers(_) => {}
         }
@@ -75,15 +74,5 @@ impl Session {
         };
         self.out.room(Request::Leave(reason));
         self.end();
-    }
-
-    /// Data blobs are off, as they are in the reference server unless configured (docs/protocol.md#data-tracks).
-    fn refuse_blob(&mut self, request_id: u32) {
-        self.out.respond(Message::RequestResponse(proto::RequestResponse {
-            request_id,
-            reason: Reason::NotAllowed as i32,
-            message: "data blobs are not enabled".to_owned(),
-            request: None,
-        }));
     }
 }

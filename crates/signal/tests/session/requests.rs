@@ -74,16 +74,6 @@ fn every_accepted_request_is_answered() {
 }
 
 #[test]
-fn blobs_are_refused_by_their_request() {
-    let now = Instant::now();
-    let (mut session, _) = joined(start(Mode::Dual), now);
-    let request = proto::StoreDataBlobRequest { request_id: 7, ..Default::default() };
-    let told = said(&ask(&mut session, Ask::StoreDataBlobRequest(request)));
-    assert!(matches!(told.as_slice(), [Message::RequestResponse(refusal)]
-            if refusal.request_id == 7 && refusal.reason() == proto::request_response::Reason::NotAllowed));
-}
-
-#[test]
 #[allow(deprecated, reason = "older clients read the layers beside the codecs")]
 fn values_of_newer_clients_do_not_silence_json() {
     let newer = 99;

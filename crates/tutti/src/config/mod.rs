@@ -197,6 +197,7 @@ pub(crate) struct Limits {
     pub(crate) attributes_bytes: usize,
     pub(crate) tracks: usize,
     pub(crate) data_tracks: usize,
+    pub(crate) data_blobs_bytes: usize,
 }
 
 impl Default for Config {
@@ -318,6 +319,7 @@ impl Default for Limits {
             attributes_bytes: limits.attributes_bytes,
             tracks: limits.tracks,
             data_tracks: limits.data_tracks,
+            data_blobs_bytes: limits.data_blobs_bytes,
         }
     }
 }
