@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use livekit_token::{AccessToken, TokenVerifier};
 use serde_json::json;
-use tutti_token::{Claims, Keys, Kind, Secret, Source, TTL_DEFAULT, VideoGrants};
+use tutti_token::{Claims, Keys, Kind, Permission, Secret, Source, TTL_DEFAULT, VideoGrants};
 
 fn keys() -> Keys {
     Keys::one("devkey", Secret::new("secret"))
@@ -157,4 +157,31 @@ fn rights_survive_being_stated() {
     grants.set_permission(&permission);
     assert_eq!(grants.permission(), permission);
     assert!(grants.room_admin && grants.room == "r");
+}
+
+/// A token that a client reconnects with must bring back neither rights that were taken away nor lose those it was given.
+#[test]
+fn every_right_is_stated() {
+    let changes: [fn(&mut Permission); 10] = [
+        |it| it.can_subscribe = false,
+        |it| it.can_publish = false,
+        |it| it.can_publish_data = false,
+        |it| it.can_publish_sources = vec![Source::ScreenShare, Source::Unknown],
+        |it| it.hidden = true,
+        |it| it.recorder = true,
+        |it| it.agent = true,
+        |it| it.can_update_metadata = true,
+        |it| it.can_subscribe_metrics = true,
+        |it| it.can_manage_agent_session = true,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let before = VideoGrants::default().permission();
+        let mut changed = before.clone();
+        change(&mut changed);
+        let mut grants = VideoGrants::default();
+        grants.set_permission(&changed);
+        assert_eq!(grants.permission(), changed, "{number}");
+        grants.set_permission(&before);
+        assert_eq!(grants.permission(), before, "{number}, and back");
+    }
 }

@@ -144,6 +144,16 @@ fn time() {
         assert_eq!(result.err(), error, "{changes}");
     }
     assert_eq!(keys().verify(&hs256(&valid()), UNIX_EPOCH), Err(TokenError::NotYetValid));
+    // A clock before 1970 counts as 1970.
+    let early = json!({"iss": "devkey", "sub": "ada", "exp": 600});
+    assert!(keys().verify(&hs256(&early), UNIX_EPOCH - Duration::from_secs(86_400)).is_ok());
+}
+
+#[test]
+fn a_token_has_three_parts() {
+    for text in ["", "a", "a.b", "a.b.c.d", "...."] {
+        assert_eq!(keys().verify(text, now()), Err(TokenError::Malformed("not three parts")), "{text}");
+    }
 }
 
 /// RFC 7519, sections 4 and 5, RFC 7515, section 4.1: what a signer may say, leave out or say in another form.
