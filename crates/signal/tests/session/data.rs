@@ -48,6 +48,24 @@ fn reliable_packets_wait_for_the_channels_lossy_ones_do_not() {
 }
 
 #[test]
+fn reliable_packets_do_not_overtake_those_that_wait() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    let [_, subscriber] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
+    session.send_data(now, Delivery::Reliable, Bytes::from_static(b"one"));
+    session.handle_transport(now, subscriber, TransportEvent::ChannelOpen(Channel::Reliable));
+    session.send_data(now, Delivery::Reliable, Bytes::from_static(b"two"));
+    assert!(drain(&mut session).is_empty(), "the first one waits for the other channel");
+    session.handle_transport(now, subscriber, TransportEvent::ChannelOpen(Channel::Lossy));
+    let sent = drain(&mut session);
+    let payloads = sent.iter().filter_map(|output| match output {
+        Output::Transport(_, TransportCommand::Send { payload, .. }) => Some(&payload[..]),
+        _ => None,
+    });
+    assert!(payloads.eq([&b"one"[..], b"two"]), "{sent:?}");
+}
+
+#[test]
 fn data_goes_down_on_the_primary_connection_alone() {
     let [publisher, subscriber] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
     for (mode, can_subscribe, primary) in

@@ -8,7 +8,7 @@ use proto::signal_request::Message as Ask;
 use proto::signal_response::Message;
 use tutti_id::RoomKey;
 use tutti_room::{MemberKey, Notice, Request};
-use tutti_signal::{Mode, Output};
+use tutti_signal::{Mode, Output, Start};
 use tutti_transport::{DtlsFailure, TransportCommand, TransportEvent, TransportFailure};
 
 use crate::stage::{ask, drain, joined, said, start, subscribe};
@@ -127,6 +127,66 @@ fn a_connection_that_works_does_not_make_up_for_one_that_is_gone() {
     }
     session.handle_timeout(now + Duration::from_secs(60));
     assert!(!drain(&mut session).iter().any(|output| matches!(output, Output::Ended)), "it came back");
+}
+
+#[test]
+fn a_second_failure_gives_no_more_time() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    for (transport, after) in tutti_signal::transports_of(RoomKey(7), MemberKey(3)).into_iter().zip([0, 3]) {
+        let reason = TransportFailure::NoChecks;
+        session.handle_transport(now + Duration::from_secs(after), transport, TransportEvent::Failed { reason });
+    }
+    session.handle_timeout(now + Duration::from_millis(500));
+    assert_eq!(session.poll_timeout(), Some(now + Duration::from_secs(5)));
+}
+
+#[test]
+fn a_socket_that_goes_again_is_told_nothing_and_lost_once() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Dual), now);
+    let [_, subscriber] = tutti_signal::transports_of(RoomKey(7), MemberKey(3));
+    session.handle_transport(now, subscriber, TransportEvent::Connected { tcp: false });
+    session.handle_socket_gone();
+    drain(&mut session);
+    session.handle_socket_gone();
+    assert!(drain(&mut session).is_empty(), "it is gone already");
+    session.resume(now, 0);
+    session.handle_socket_gone();
+    drain(&mut session);
+    session.flush();
+    assert!(drain(&mut session).is_empty(), "nobody is there to be told the rest");
+}
+
+#[test]
+fn a_resume_restarts_only_a_connection_that_there_is() {
+    let now = Instant::now();
+    for can_subscribe in [true, false] {
+        let (mut session, _) = joined(Start { can_subscribe, ..start(Mode::Dual) }, now);
+        session.flush();
+        drain(&mut session);
+        session.resume(now, 0);
+        session.flush();
+        let outputs = drain(&mut session);
+        let restarts = outputs
+            .iter()
+            .filter(|output| matches!(output, Output::Transport(_, TransportCommand::RestartIce(_))))
+            .count();
+        assert_eq!(restarts, usize::from(can_subscribe));
+        assert_eq!(said(&outputs).iter().any(|message| matches!(message, Message::Offer(_))), can_subscribe);
+    }
+}
+
+#[test]
+fn a_simulated_speaker_falls_silent_again() {
+    let now = Instant::now();
+    let (mut session, _) = joined(start(Mode::Single), now);
+    for (asked, got) in [(3, 3), (60, 60), (61, 60), (-1, 0)] {
+        let scenario = Some(proto::simulate_scenario::Scenario::SpeakerUpdate(asked));
+        let outputs = ask(&mut session, Ask::Simulate(proto::SimulateScenario { scenario }));
+        let [Output::Room(Request::SimulateSpeaker { seconds })] = outputs.as_slice() else { panic!("{outputs:?}") };
+        assert_eq!(*seconds, got);
+    }
 }
 
 #[test]
