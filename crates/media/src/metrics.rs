@@ -158,7 +158,7 @@ shard_metrics! {
 }
 
 /// How many reasons there are.
-const REASONS: usize = 20;
+const REASONS: usize = 21;
 
 /// Transports that failed, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
