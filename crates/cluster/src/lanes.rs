@@ -126,6 +126,10 @@ impl Lanes {
                 Some(_) => Reported::Dropped,
             };
         }
+        if self.state.is_closed() {
+            // A room that is over needs no report.
+            return Reported::Taken;
+        }
         let weight = weight(&event);
         if self.state_weight.fetch_add(weight, Ordering::Relaxed) + weight > self.state_weight_max {
             self.state_weight.fetch_sub(weight, Ordering::Relaxed);
@@ -133,7 +137,7 @@ impl Lanes {
             return Reported::Overrun;
         }
         if self.state.send(event).is_err() {
-            // A room that is over needs no report.
+            // It ended meanwhile.
             self.state_weight.fetch_sub(weight, Ordering::Relaxed);
         }
         Reported::Taken
