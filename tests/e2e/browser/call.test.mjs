@@ -3,25 +3,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { newRoom } from '../harness/access.mjs';
-import { launchChromium } from '../harness/chromium.mjs';
-import { findDemo } from '../harness/demo.mjs';
+import { openStage } from '../harness/stage.mjs';
 import { until } from '../harness/until.mjs';
 import { Guest } from './guest.mjs';
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {Awaited<ReturnType<typeof findDemo>>} */
-let demo;
-
-before(async () => {
-  demo = await findDemo();
-  browser = await launchChromium();
-});
-
-after(async () => {
-  await browser?.close();
-  demo?.close();
-});
+const stage = openStage();
 
 for (const mode of /** @type {const} */ (['single', 'dual'])) {
   describe(`a call with ${mode} peer connection`, () => {
@@ -32,8 +18,8 @@ for (const mode of /** @type {const} */ (['single', 'dual'])) {
     let bo;
 
     before(async () => {
-      ada = await Guest.join(browser, { demo: demo.url, room, name: 'Ada', mode });
-      bo = await Guest.join(browser, { demo: demo.url, room, name: 'Bo', mode });
+      ada = await Guest.join(stage, { room, name: 'Ada', mode });
+      bo = await Guest.join(stage, { room, name: 'Bo', mode });
     });
 
     after(async () => {

@@ -1,14 +1,14 @@
 // @ts-check
 /** One person at the demo in a tab of their own: what a test does with the page and reads from it. */
 import { withoutVoiceProcessing } from '../harness/chromium.mjs';
-import { until } from '../harness/until.mjs';
+import { PATIENCE_MS, until } from '../harness/until.mjs';
 
 /**
- * @typedef {import('playwright-core').Browser} Browser
+ * @typedef {import('../harness/stage.mjs').Stage} Stage
  * @typedef {import('playwright-core').Page} Page
  *
  * @typedef {object} Visit
- * @property {string} demo address of the demo
+ * @property {string} [demo] address of another demo than that of the stage
  * @property {string} room
  * @property {string} name
  * @property {'single' | 'dual'} [mode] number of peer connections
@@ -30,8 +30,6 @@ import { until } from '../harness/until.mjs';
  * @property {number} energy of all that was heard so far
  */
 
-const CONNECTED_MS = 20_000;
-
 export class Guest {
   /** @param {Page} page @param {string} name */
   constructor(page, name) {
@@ -42,9 +40,10 @@ export class Guest {
     page.on('pageerror', (error) => this.errors.push(String(error)));
   }
 
-  /** Opens the start page. @param {Browser} browser @param {Visit} visit */
-  static async open(browser, { demo, room, name, mode = 'single', codec, fragment, context = {} }) {
-    const tab = await browser.newContext({ viewport: { width: 960, height: 640 }, locale: 'en-GB', permissions: ['camera', 'microphone'], ...context });
+  /** Opens the start page. @param {Stage} stage @param {Visit} visit */
+  static async open(stage, { demo = stage.demo.url, room, name, mode = 'single', codec, fragment, context = {} }) {
+    const tab = await stage.browser.newContext({ viewport: { width: 960, height: 640 }, locale: 'en-GB', permissions: ['camera', 'microphone'], ...context });
+    tab.setDefaultTimeout(PATIENCE_MS);
     await tab.addInitScript(withoutVoiceProcessing);
     const guest = new Guest(await tab.newPage(), name);
     const query = new URLSearchParams({ room, ...(mode === 'dual' && { single: '0' }), ...(codec && { codec }) });
@@ -52,9 +51,9 @@ export class Guest {
     return guest;
   }
 
-  /** Opens the page and enters the call. @param {Browser} browser @param {Visit} visit */
-  static async join(browser, visit) {
-    const guest = await Guest.open(browser, visit);
+  /** Opens the page and enters the call. @param {Stage} stage @param {Visit} visit */
+  static async join(stage, visit) {
+    const guest = await Guest.open(stage, visit);
     if (visit.camera === false) await guest.page.getByRole('button', { name: 'Turn camera off' }).click();
     await guest.page.getByLabel('Your name').fill(visit.name);
     await guest.page.getByRole('button', { name: 'Join the call' }).click();
@@ -62,8 +61,8 @@ export class Guest {
     return guest;
   }
 
-  async inCall(deadlineMs = CONNECTED_MS) {
-    await until(`${this.name} is in the call`, () => this.page.evaluate(() => window.__tutti?.room.state === 'connected' && !!document.querySelector('.controls')), deadlineMs);
+  async inCall() {
+    await until(`${this.name} is in the call`, () => this.page.evaluate(() => window.__tutti?.room.state === 'connected' && !!document.querySelector('.controls')));
   }
 
   /** The tile of someone, by name. @param {string} name @param {'camera' | 'screen'} [source] */

@@ -3,28 +3,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { newRoom } from '../harness/access.mjs';
-import { launchChromium } from '../harness/chromium.mjs';
-import { findDemo } from '../harness/demo.mjs';
+import { openStage } from '../harness/stage.mjs';
 import { until } from '../harness/until.mjs';
 import { Guest } from './guest.mjs';
 
 const LOW = 0;
 const HIGH = 2;
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {Awaited<ReturnType<typeof findDemo>>} */
-let demo;
-
-before(async () => {
-  demo = await findDemo();
-  browser = await launchChromium();
-});
-
-after(async () => {
-  await browser?.close();
-  demo?.close();
-});
+const stage = openStage();
 
 for (const mode of /** @type {const} */ (['single', 'dual'])) {
   describe(`simulcast with ${mode} peer connection`, () => {
@@ -35,8 +21,8 @@ for (const mode of /** @type {const} */ (['single', 'dual'])) {
     let bo;
 
     before(async () => {
-      ada = await Guest.join(browser, { demo: demo.url, room, name: 'Ada', mode });
-      bo = await Guest.join(browser, { demo: demo.url, room, name: 'Bo', mode, camera: false, context: { viewport: { width: 1280, height: 800 } } });
+      ada = await Guest.join(stage, { room, name: 'Ada', mode });
+      bo = await Guest.join(stage, { room, name: 'Bo', mode, camera: false, context: { viewport: { width: 1280, height: 800 } } });
       await bo.sees('Ada');
     });
 
@@ -74,8 +60,8 @@ for (const [codec, mime] of /** @type {const} */ ([['vp9', 'video/vp9'], ['h264'
   for (const mode of /** @type {const} */ (['single', 'dual'])) {
     test(`${codec} arrives with ${mode} peer connection`, async (context) => {
       const room = newRoom(`codec-${codec}-${mode}`);
-      const ada = await Guest.join(browser, { demo: demo.url, room, name: 'Ada', mode, codec });
-      const bo = await Guest.join(browser, { demo: demo.url, room, name: 'Bo', mode, camera: false });
+      const ada = await Guest.join(stage, { room, name: 'Ada', mode, codec });
+      const bo = await Guest.join(stage, { room, name: 'Bo', mode, camera: false });
       try {
         if (!(await canEncode(ada, mime))) return context.skip(`this Chromium cannot encode ${codec}`);
         const seen = await bo.sees('Ada');
@@ -96,7 +82,7 @@ test('four people see and hear each other', async () => {
   const guests = [];
   // Both modes in one room: the server serves them side by side.
   for (const [index, name] of names.entries()) {
-    guests.push(await Guest.join(browser, { demo: demo.url, room, name, mode: index % 2 ? 'dual' : 'single', context }));
+    guests.push(await Guest.join(stage, { room, name, mode: index % 2 ? 'dual' : 'single', context }));
   }
   try {
     for (const guest of guests) {

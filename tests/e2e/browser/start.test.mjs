@@ -1,32 +1,19 @@
 // @ts-check
 /** The way into the call, and what a person is told when it is barred. */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { newRoom, tokenFor } from '../harness/access.mjs';
-import { launchChromium } from '../harness/chromium.mjs';
-import { findDemo, serveDemo } from '../harness/demo.mjs';
+import { serveDemo } from '../harness/demo.mjs';
+import { openStage } from '../harness/stage.mjs';
 import { until } from '../harness/until.mjs';
 import { Guest } from './guest.mjs';
 
-/** @type {import('playwright-core').Browser} */
-let browser;
-/** @type {Awaited<ReturnType<typeof findDemo>>} */
-let demo;
-
-before(async () => {
-  demo = await findDemo();
-  browser = await launchChromium();
-});
-
-after(async () => {
-  await browser?.close();
-  demo?.close();
-});
+const stage = openStage();
 
 /** @param {string} name @param {(guest: Guest) => Promise<void>} body @param {Partial<import('./guest.mjs').Visit>} [visit] */
 function startTest(name, body, visit = {}) {
   test(name, async () => {
-    const guest = await Guest.open(browser, { demo: demo.url, room: newRoom('start'), name: 'Ada', ...visit });
+    const guest = await Guest.open(stage, { room: newRoom('start'), name: 'Ada', ...visit });
     try {
       await body(guest);
       assert.deepEqual(guest.errors, []);
@@ -57,7 +44,7 @@ startTest('name and room are asked for', async ({ page }) => {
 
 test('a refused camera is explained, and the call can be joined without it', async () => {
   const room = newRoom('refused');
-  const guest = await Guest.open(browser, { demo: demo.url, room, name: 'Ada' });
+  const guest = await Guest.open(stage, { room, name: 'Ada' });
   await guest.page.addInitScript(() => {
     navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('Permission denied', 'NotAllowedError'));
   });
@@ -74,14 +61,14 @@ test('a refused camera is explained, and the call can be joined without it', asy
 
 test('whoever joins before the devices are open is joined by them', async () => {
   const room = newRoom('slow-devices');
-  const ada = await Guest.open(browser, { demo: demo.url, room, name: 'Ada' });
+  const ada = await Guest.open(stage, { room, name: 'Ada' });
   await ada.page.addInitScript(() => {
     const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
     const ready = new Promise((resolve) => Object.assign(window, { openDevices: resolve }));
     navigator.mediaDevices.getUserMedia = (wanted) => ready.then(() => open(wanted));
   });
   await ada.page.reload();
-  const bo = await Guest.join(browser, { demo: demo.url, room, name: 'Bo' });
+  const bo = await Guest.join(stage, { room, name: 'Bo' });
   try {
     await ada.page.getByLabel('Your name').fill('Ada');
     await ada.page.getByRole('button', { name: 'Join the call' }).click();
@@ -150,11 +137,11 @@ startTest('a phone has everything within its screen', async (guest) => {
 
 test('a second tab with the same identity ends the first with a reason', async () => {
   const room = newRoom('twice');
-  const first = await Guest.join(browser, { demo: demo.url, room, name: 'Ada' });
+  const first = await Guest.join(stage, { room, name: 'Ada' });
   try {
     const token = await tokenFor(room, await first.page.evaluate(() => /** @type {any} */ (window.__tutti).room.localParticipant.identity));
     const open = await serveDemo({ withTokens: false });
-    const second = await Guest.open(browser, { demo: open.url, room: '', name: 'Ada' });
+    const second = await Guest.open(stage, { demo: open.url, room: '', name: 'Ada' });
     await second.page.getByLabel('Access token').fill(token);
     await second.page.getByRole('button', { name: 'Join the call' }).click();
     await first.page.getByText('You joined this call from another tab or device.').waitFor();
@@ -168,7 +155,7 @@ test('a second tab with the same identity ends the first with a reason', async (
 test('where no tokens are handed out, a pasted one opens its room', async () => {
   const bare = await serveDemo({ withTokens: false });
   const room = newRoom('pasted');
-  const guest = await Guest.open(browser, { demo: bare.url, room: '', name: 'Ada' });
+  const guest = await Guest.open(stage, { demo: bare.url, room: '', name: 'Ada' });
   const { page } = guest;
   try {
     const field = page.getByLabel('Access token');
@@ -191,7 +178,7 @@ test('where no tokens are handed out, a pasted one opens its room', async () => 
 test('a link with a token needs nothing more, and the address forgets the token', async () => {
   const room = newRoom('link');
   const token = await tokenFor(room, 'ada', { name: 'Ada' });
-  const guest = await Guest.open(browser, { demo: demo.url, room, name: 'Ada', fragment: `token=${token}` });
+  const guest = await Guest.open(stage, { room, name: 'Ada', fragment: `token=${token}` });
   try {
     await guest.page.getByText(`This token opens the room “${room}”.`).waitFor();
     assert.ok(!guest.page.url().includes('token'));
@@ -207,7 +194,7 @@ test('a full room is named as such', async () => {
   /** @param {string} name */
   const join = async (name) => {
     const token = await tokenFor(room, name, { maxParticipants: 1 });
-    const guest = await Guest.open(browser, { demo: demo.url, room, name, fragment: `token=${token}` });
+    const guest = await Guest.open(stage, { room, name, fragment: `token=${token}` });
     await guest.page.getByRole('button', { name: 'Join the call' }).click();
     return guest;
   };
@@ -224,7 +211,7 @@ test('a full room is named as such', async () => {
 
 test('a server that cannot be reached is named as such', async () => {
   const gone = await serveDemo({ withTokens: true });
-  const guest = await Guest.open(browser, { demo: gone.url, room: newRoom('gone'), name: 'Ada' });
+  const guest = await Guest.open(stage, { demo: gone.url, room: newRoom('gone'), name: 'Ada' });
   gone.close();
   try {
     await guest.page.getByLabel('Your name').fill('Ada');

@@ -4,30 +4,21 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Guest } from '../browser/guest.mjs';
 import { newRoom } from '../harness/access.mjs';
-import { launchChromium } from '../harness/chromium.mjs';
 import { serveDemo } from '../harness/demo.mjs';
 import { Firefox } from '../harness/firefox.mjs';
+import { openStage } from '../harness/stage.mjs';
 import { Fox } from './fox.mjs';
 
-/** @type {import('playwright-core').Browser} */
-let chromium;
+// From loopback: devices are only for pages that came over a secure way.
+const stage = openStage(serveDemo);
 /** @type {Firefox} */
 let firefox;
-/** @type {Awaited<ReturnType<typeof serveDemo>>} */
-let demo;
 
 before(async () => {
-  // From loopback: devices are only for pages that came over a secure way.
-  demo = await serveDemo();
-  chromium = await launchChromium();
   firefox = await Firefox.launch();
 });
 
-after(async () => {
-  await firefox?.close();
-  await chromium?.close();
-  demo?.close();
-});
+after(() => firefox?.close());
 
 /** The codecs are those of Chromium, the first that Firefox can decode. Firefox itself sends VP8: its SDK asks for nothing else. */
 const CALLS = /** @type {const} */ ([
@@ -48,9 +39,9 @@ for (const { mode, network, codecs } of CALLS) {
     let codec;
 
     before(async () => {
-      fox = await Fox.enter(firefox, { demo: demo.url, room, name: 'Fox', mode, tcpOnly: network === 'TCP' });
+      fox = await Fox.enter(firefox, { demo: stage.demo.url, room, name: 'Fox', mode, tcpOnly: network === 'TCP' });
       codec = await fox.decodes(codecs);
-      ada = await Guest.join(chromium, { demo: demo.url, room, name: 'Ada', mode, codec });
+      ada = await Guest.join(stage, { room, name: 'Ada', mode, codec });
     });
 
     after(async () => {

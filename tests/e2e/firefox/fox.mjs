@@ -6,10 +6,9 @@ import { withoutVoiceProcessing } from '../harness/chromium.mjs';
 import { until } from '../harness/until.mjs';
 
 const VIEWPORT = { width: 960, height: 640 };
-const CONNECTED_MS = 60_000;
 
 export class Fox extends Guest {
-  /** @param {import('../harness/firefox.mjs').Firefox} firefox @param {import('../browser/guest.mjs').Visit & { tcpOnly?: boolean }} visit */
+  /** @param {import('../harness/firefox.mjs').Firefox} firefox @param {import('../browser/guest.mjs').Visit & { demo: string, tcpOnly?: boolean }} visit */
   static async enter(firefox, { demo, room, name, mode = 'single', tcpOnly = false }) {
     const window = await firefox.open(VIEWPORT);
     await window.addInitScript(withoutVoiceProcessing);
@@ -18,8 +17,8 @@ export class Fox extends Guest {
     const token = await tokenFor(room, name.toLowerCase(), { name });
     const query = new URLSearchParams({ room, ...(mode === 'dual' && { single: '0' }) });
     await window.goto(`${demo}/?${query}#token=${token}`);
-    await until(`${name} may join`, () => window.evaluate(join), CONNECTED_MS);
-    await fox.inCall(CONNECTED_MS);
+    await until(`${name} may join`, () => window.evaluate(join));
+    await fox.inCall();
     return fox;
   }
 

@@ -3,6 +3,9 @@
 
 const PAUSE_MS = 100;
 
+/** How long anything may take: machines that test are busy with other things too. */
+export const PATIENCE_MS = 60_000;
+
 /**
  * Asks `probe` again and again until it gives something truthy, and returns that. An error it throws counts as "not
  * yet" and is shown when the deadline passes.
@@ -13,7 +16,7 @@ const PAUSE_MS = 100;
  * @param {number} [deadlineMs]
  * @returns {Promise<NonNullable<T>>}
  */
-export async function until(what, probe, deadlineMs = 20_000) {
+export async function until(what, probe, deadlineMs = PATIENCE_MS) {
   const end = performance.now() + deadlineMs;
   /** @type {unknown} */
   let last;
