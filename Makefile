@@ -115,4 +115,4 @@ soak:
 
 clean:
 	cargo clean
-	rm -rf web/demo/dist web/node_modules tests/e2e/node_modules tests/e2e/python/.venv
+	rm -rf web/demo/dist web/node_modules tests/e2e/node_modules tests/e2e/python/.venv tests/e2e/gstreamer/.venv
