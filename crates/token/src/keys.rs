@@ -140,12 +140,12 @@ fn decode(part: &str, name: &'static str) -> Result<Vec<u8>, TokenError> {
     PADDED_OR_NOT.decode(part).map_err(|_| TokenError::Malformed(name))
 }
 
-fn signing_key(secret: &Secret) -> hmac::Key {
+pub(crate) fn signing_key(secret: &Secret) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes())
 }
 
 /// Seconds since 1970; a clock before that counts as 1970.
-fn unix_seconds(now: SystemTime) -> i64 {
+pub(crate) fn unix_seconds(now: SystemTime) -> i64 {
     whole_seconds(now.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
