@@ -226,7 +226,8 @@ CREATE UNIQUE INDEX outbox_sequence ON outbox (session_sid, sequence) WHERE sess
 CREATE INDEX outbox_app ON outbox (app, id);
 CREATE INDEX outbox_at ON outbox (at_ms);
 
--- A web-hook. position: id of the last outbox row that became deliveries of this endpoint.
+-- A web-hook. position: every event up to this id is delivered, or has a row in delivery. holder: the node that delivers,
+-- until held_until_ms.
 CREATE TABLE endpoint (
   id TEXT PRIMARY KEY,
   app TEXT NOT NULL,
@@ -237,12 +238,14 @@ CREATE TABLE endpoint (
   master_key TEXT NOT NULL,
   state TEXT NOT NULL,
   position BIGINT NOT NULL,
+  holder TEXT NOT NULL DEFAULT '',
+  held_until_ms BIGINT NOT NULL DEFAULT 0,
   created_ms BIGINT NOT NULL,
   changed_ms BIGINT NOT NULL
 );
 CREATE INDEX endpoint_app ON endpoint (app, created_ms);
 
--- One event on its way to one endpoint. state: pending, delivered, dead.
+-- An event that an endpoint did not take at once. state: pending, delivered, dead.
 CREATE TABLE delivery (
   endpoint TEXT NOT NULL,
   event BIGINT NOT NULL,

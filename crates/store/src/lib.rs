@@ -13,6 +13,7 @@
 //! | [`writer`] | the task that brings facts into the database; [`Facts`] is its front |
 //! | [`apply`], [`lost`] | facts to rows, once each; the end of what a killed node left open |
 //! | [`outbox`] | events in the order in which they became visible |
+//! | [`endpoint`] | endpoints of web-hooks, and events that wait for one of them |
 //! | [`history`] | sessions, stays, tracks, in pages |
 //! | [`apps`], [`settings`], [`keys`], [`master_key`] | apps and their keys, secrets sealed |
 //! | [`ring`] | keys and apps in memory, for those who must not wait |
@@ -26,9 +27,8 @@
 //! # For those who build on it
 //!
 //! * **Events out** (web-hooks, streams) read [`Store::events`] from the last id that they saw: ids become visible in
-//!   their order, so nothing is missed. The tables `endpoint` and `delivery` are laid out for them; secrets of endpoints
-//!   are sealed as those of keys are. [`OutboxEvent::body`] is a [`Fact`] as JSON, with rooms, participants and tracks
-//!   as the protocol spells them.
+//!   their order, so nothing is missed. An [`Endpoint`] keeps the place where it is. [`OutboxEvent::body`] is a
+//!   [`Fact`] as JSON, with rooms, participants and tracks as the protocol spells them.
 //! * **A change that is to be told** (an app, a key, a job) writes its outbox row in its own transaction.
 //! * **Facts come at least once, and count once**: (session, sequence) is the key.
 //! * Every session and event carries its node; sids are random, so they are unique over nodes.
@@ -40,6 +40,7 @@ mod apps;
 mod audit;
 mod backup;
 mod db;
+mod endpoint;
 mod erase;
 mod error;
 mod fact;
@@ -61,6 +62,7 @@ mod writer;
 pub use apps::{AdminError, App, AppState};
 pub use audit::{Actor, AuditRow};
 pub use backup::BackupError;
+pub use endpoint::{Delivery, DeliveryState, Endpoint};
 pub use erase::{Erased, Retention};
 pub use error::StoreError;
 pub use fact::{Client, Event, Fact, NODE_LOST};

@@ -94,7 +94,8 @@ impl Store {
     }
 }
 
-fn event(mut row: Row) -> Result<OutboxEvent, StoreError> {
+/// A row of [`COLUMNS`] after an id.
+pub(crate) fn event(mut row: Row) -> Result<OutboxEvent, StoreError> {
     Ok(OutboxEvent {
         id: row.int(0)?,
         app: row.text(1)?,
