@@ -85,19 +85,42 @@ struct Inner {
     settings: Settings,
     keys: Arc<Keys>,
     metrics: metrics::Metrics,
+    readings: Readings,
     sockets: socket::OpenSockets,
     door: door::Door,
     refusals_logged: Mutex<Allowance>,
 }
 
+/// A number that somebody else counts, for [`Gateway::with_readings`].
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// Its name, without `tutti_` and `_total`.
+    pub name: &'static str,
+    /// What it is.
+    pub help: &'static str,
+    /// Whether it only goes up.
+    pub is_counter: bool,
+    /// What it is now.
+    pub value: u64,
+}
+
+/// Is asked for numbers at each scrape of the metrics.
+pub type Readings = Arc<dyn Fn() -> Vec<Reading> + Send + Sync>;
+
 impl Gateway {
     /// A front door for a node.
     pub fn new(node: Node, settings: Settings) -> Self {
+        Self::with_readings(node, settings, Arc::new(Vec::new))
+    }
+
+    /// As [`Self::new`]; the metrics show what `readings` gives as well.
+    pub fn with_readings(node: Node, settings: Settings, readings: Readings) -> Self {
         let keys = Arc::new(settings.keys.clone());
         let sockets = socket::OpenSockets::default();
         let door = door::Door::new(settings.connections_max);
         let metrics = metrics::Metrics::default();
-        Self(Arc::new(Inner { node, settings, keys, metrics, sockets, door, refusals_logged: Mutex::default() }))
+        let refusals_logged = Mutex::default();
+        Self(Arc::new(Inner { node, settings, keys, metrics, readings, sockets, door, refusals_logged }))
     }
 }
 
@@ -112,6 +135,7 @@ impl Inner {
             signal_sockets: self.sockets.count() as u64,
             http_connections: at_the_door as u64,
             http_connections_closed: shown_out,
+            more: (self.readings)(),
         }
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tutti_cluster::EventSink;
+use tutti_gateway::{Reading, Readings};
+use tutti_ledger::Webhooks;
 use tutti_store::{DataFolder, Erased, Fact, Facts, Journal, KeyRing, Retention, Store, StoreError};
 
 use crate::config::Config;
@@ -30,12 +32,14 @@ pub(crate) struct Record {
     passing: Option<PathBuf>,
     store: Store,
     facts: Facts,
+    webhooks: Webhooks,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Record {
     /// Opens everything and starts to write. A database that cannot be reached is waited for; the call path needs none.
     pub(crate) async fn open(config: &Config) -> Result<Self, Box<dyn Error>> {
+        let endpoints = config.endpoints()?;
         let passing =
             config.data.as_os_str().is_empty().then(|| {
                 std::env::temp_dir().join(format!("tutti-{}-{:016x}", std::process::id(), rand::random::<u64>()))
@@ -52,12 +56,13 @@ impl Record {
         let facts = Facts::start(store.clone(), folder.node(), journal);
         let keys = config.keys.iter().map(|(id, secret)| (id.clone(), secret.clone()));
         let ring = KeyRing::new(keys, master, folder.path());
+        let webhooks = Webhooks::start(&store, folder.node(), endpoints, config.webhook.private_addresses)?;
         let tasks = vec![
             tokio::spawn(ring.follow(store.clone())),
             tokio::spawn(sweep(store.clone(), (&config.store.retention_days).into())),
         ];
         tracing::info!(store = %store.url(), data = %folder.path().display(), node = folder.node(), "keeps its record");
-        Ok(Self { folder, passing, store, facts, tasks })
+        Ok(Self { folder, passing, store, facts, webhooks, tasks })
     }
 
     /// Id of this node.
@@ -77,12 +82,28 @@ impl Record {
         self.facts.clone()
     }
 
+    /// What the web-hooks count, for the metrics.
+    pub(crate) fn readings(&self) -> Readings {
+        let counter = self.webhooks.counter();
+        Arc::new(move || {
+            let counts = counter.read();
+            let reading = |name, help, is_counter, value| Reading { name, help, is_counter, value };
+            vec![
+                reading("webhook_delivered", "Events that web-hooks took", true, counts.delivered),
+                reading("webhook_failed", "Attempts that web-hooks did not take", true, counts.failed),
+                reading("webhook_dead", "Events that were given up after a day", true, counts.dead),
+                reading("webhook_endpoints_down", "Web-hooks that take nothing now", false, counts.down),
+            ]
+        })
+    }
+
     /// Writes what is there and lets go.
     pub(crate) async fn close(self) {
         for task in self.tasks {
             task.abort();
         }
         self.facts.stop(STOP_GRACE).await;
+        self.webhooks.stop(STOP_GRACE).await;
         self.store.close().await;
         if let Some(path) = self.passing {
             let _ = fs::remove_dir_all(path);

@@ -58,7 +58,8 @@ async fn run_until_stopped(config: &Config) -> Result<(), Box<dyn Error>> {
         presets: config.presets(),
     };
     let api = tutti_api::router(node.clone(), api);
-    let gateway = Gateway::new(node, Settings { facts: Some(record.facts()), ..settings(config, api) });
+    let settings = Settings { facts: Some(record.facts()), ..settings(config, api) };
+    let gateway = Gateway::with_readings(node, settings, record.readings());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?addresses, "started");
     announce(config, &addresses);
     let metrics = tokio::spawn(serve_metrics(gateway.clone(), metrics));

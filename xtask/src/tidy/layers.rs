@@ -9,7 +9,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("wire", &["tutti-rtp", "tutti-sdp", "tutti-token", "tutti-limit", "tutti-json"]),
     ("core", &["tutti-transport", "tutti-forward", "tutti-room", "tutti-signal", "tutti-agent"]),
     ("shell", &["tutti-media", "tutti-cluster", "tutti-store"]),
-    ("service", &["tutti-gateway", "tutti-api"]),
+    ("service", &["tutti-gateway", "tutti-api", "tutti-ledger"]),
     // The headless client is in the binary as `tutti load`; the server knows nothing of it.
     ("client", &["tutti-client"]),
     ("bin", &["tutti"]),

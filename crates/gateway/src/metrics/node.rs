@@ -11,6 +11,8 @@ use tutti_cluster::{Failure, NodeCounts};
 use tutti_media::{MediaMetrics, ShardMetrics};
 use tutti_store::{JournalCounts, WriterCounts};
 
+use crate::Reading;
+
 /// Those of a shard's numbers that go up and down; the others only go up.
 const SHARD_GAUGES: [&str; 7] =
     ["transports", "half_open", "tracks", "replicas", "subscriptions", "tcp_connections", "data_held"];
@@ -24,6 +26,7 @@ pub(crate) struct Readings {
     pub(crate) signal_sockets: u64,
     pub(crate) http_connections: u64,
     pub(crate) http_connections_closed: u64,
+    pub(crate) more: Vec<Reading>,
 }
 
 impl Collector for Readings {
@@ -61,6 +64,10 @@ impl Collector for Readings {
 
         if let Some((journal, writer)) = &self.store {
             record(&mut encoder, journal, writer)?;
+        }
+        for Reading { name, help, is_counter, value } in &self.more {
+            let write = if *is_counter { counter } else { gauge };
+            write(&mut encoder, name, help, *value)?;
         }
 
         let tcp = &self.media.tcp;

@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use serde::Deserialize as _;
 use serde_yaml_ng::{Mapping, Value};
+use tutti_ledger::EndpointError;
 
 use super::Config;
 use crate::cli::ServeFlags;
@@ -51,6 +52,10 @@ pub(crate) enum ConfigError {
          --dev-open, or give the server a key of its own in the place of --dev"
     )]
     DevOpen { address: IpAddr },
+    #[error("webhook.api_key names none of `keys`, whose secret would sign what is sent")]
+    WebhookKey,
+    #[error("webhook.urls, number {}: {reason}", number + 1)]
+    Webhook { number: usize, reason: EndpointError },
     #[error("no API key: put `keys` into tutti.yaml, set TUTTI_KEYS__<name>=<secret>, or try --dev")]
     NoKeys,
 }
@@ -106,6 +111,10 @@ fn exposed(config: &Config) -> Value {
         if let Some(Value::Mapping(store)) = tree.get_mut("store") {
             store.insert("url".into(), config.store.url.expose().into());
             store.insert("master_key".into(), config.store.master_key.expose().into());
+        }
+        if let Some(Value::Mapping(webhook)) = tree.get_mut("webhook") {
+            let urls: Vec<Value> = config.webhook.urls.iter().map(|url| url.expose().into()).collect();
+            webhook.insert("urls".into(), urls.into());
         }
     }
     tree

@@ -11,6 +11,8 @@ use clap::ValueEnum;
 use livekit_protocol as proto;
 use serde::{Deserialize, Serialize};
 use tutti_gateway::Network;
+use tutti_id::AppId;
+use tutti_ledger::{Endpoint, Format};
 use tutti_media::MediaConfig;
 use tutti_room::Presets;
 use tutti_store::{BYTES_MAX_DEFAULT, Retention};
@@ -43,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) keys: BTreeMap<String, Secret>,
     pub(crate) data: PathBuf,
     pub(crate) store: Store,
+    pub(crate) webhook: Webhook,
     pub(crate) log: Log,
     pub(crate) http: Http,
     pub(crate) metrics: Metrics,
@@ -61,6 +64,27 @@ pub(crate) struct Store {
     pub(crate) master_key_file: Option<PathBuf>,
     pub(crate) journal_bytes_max: u64,
     pub(crate) retention_days: RetentionDays,
+}
+
+/// Section `webhook`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Webhook {
+    pub(crate) api_key: String,
+    pub(crate) urls: Vec<Secret>,
+    pub(crate) format: WebhookFormat,
+    pub(crate) private_addresses: bool,
+}
+
+/// What web-hooks are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum WebhookFormat {
+    /// As the protocol has it.
+    #[default]
+    Livekit,
+    /// Ours.
+    Tutti,
 }
 
 /// Section `store.retention_days`.
@@ -211,6 +235,7 @@ impl Default for Config {
             keys: BTreeMap::new(),
             data: PathBuf::from("data"),
             store: Store::default(),
+            webhook: Webhook::default(),
             log: Log::default(),
             http: Http::default(),
             metrics: Metrics::default(),
@@ -354,6 +379,8 @@ impl Config {
             keys: BTreeMap::from([(DEV_KEY.to_owned(), Secret::new(DEV_SECRET))]),
             // Nothing is kept, so that any number of servers may run beside each other.
             data: PathBuf::new(),
+            // Receivers are on this machine as well.
+            webhook: Webhook { private_addresses: true, ..Webhook::default() },
             rtc: Rtc { loopback: true, ..Rtc::default() },
             // One port is enough to remember, and several servers may run beside each other.
             http: Http { metrics: true, ..Http::default() },
@@ -384,6 +411,32 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// Where events go, each with the key that signs.
+    ///
+    /// # Errors
+    /// An address cannot be called, or no key is there to sign.
+    pub(crate) fn endpoints(&self) -> Result<Vec<Endpoint>, ConfigError> {
+        let Webhook { api_key, urls, format, private_addresses } = &self.webhook;
+        if urls.is_empty() {
+            return Ok(Vec::new());
+        }
+        let signer = match self.keys.iter().next() {
+            _ if !api_key.is_empty() => self.keys.get_key_value(api_key),
+            only if self.keys.len() == 1 => only,
+            _ => None,
+        };
+        let (key, secret) = signer.ok_or(ConfigError::WebhookKey)?;
+        let format = match format {
+            WebhookFormat::Livekit => Format::Livekit,
+            WebhookFormat::Tutti => Format::Tutti,
+        };
+        let endpoint = |(number, url): (usize, &Secret)| {
+            Endpoint::new(AppId::DEFAULT, url.expose(), format, (key, secret), *private_addresses)
+                .map_err(|reason| ConfigError::Webhook { number, reason })
+        };
+        urls.iter().enumerate().map(endpoint).collect()
     }
 
     /// Refuses development mode for others, unless that is asked for by name.
