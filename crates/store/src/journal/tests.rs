@@ -167,7 +167,11 @@ fn many_files_are_read_as_one() {
             reader.release(behind, entries.len()).expect("released");
         }
     }
-    assert!(folder.files().len() > 2);
+    assert!(
+        folder.files().last().is_some_and(|name| name.as_str() > "facts-000000000002.journal"),
+        "{:?}",
+        folder.files()
+    );
     assert!(written.iter().eq(read(&mut reader).iter()));
     assert_eq!(journal.counts().depth as usize, written.len());
     drop((journal, reader));
