@@ -110,6 +110,8 @@ shard_metrics! {
     dropped_peer_rate,
     /// Connectivity checks to somebody here that are malformed or not authentic.
     dropped_unauthentic_checks,
+    /// Connectivity checks of one peer from an address where another one is.
+    dropped_held_address,
     /// DTLS from an address that no authentic check came from, or before the peer's description.
     dropped_early_dtls,
     /// RTP and RTCP that could not be opened: no keys yet, or not authentic.

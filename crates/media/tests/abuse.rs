@@ -157,6 +157,22 @@ impl Hostile {
         open
     }
 
+    /// One of its connectivity checks, which the server takes for authentic wherever it seems to come from.
+    fn check(&mut self, world: &mut World) -> Vec<u8> {
+        for _ in 0..1_000 {
+            self.transport.handle_timeout(world.now);
+            while let Some(output) = self.transport.poll_output() {
+                if let Output::Transmit(transmit) = output
+                    && transmit.contents.starts_with(&[0, 1])
+                {
+                    return transmit.contents.into_vec();
+                }
+            }
+            world.run_for(Duration::from_millis(10));
+        }
+        panic!("no check in ten seconds");
+    }
+
     fn send(&self, world: &mut World, mut bytes: Vec<u8>) {
         from(world, HOSTILE, &mut bytes);
     }
@@ -210,6 +226,24 @@ fn junk(number: u64) -> Vec<u8> {
     };
     bytes[..front.len()].copy_from_slice(front);
     bytes
+}
+
+#[test]
+fn the_address_of_a_peer_that_is_there_cannot_be_taken() {
+    let mut world = World::new(1);
+    let mut call = Call::new(&mut world);
+    let mut hostile = Hostile::join(&mut world);
+    let check = hostile.check(&mut world);
+    let victims = [call.talker, call.listener].map(|client| world.clients[client].outside);
+    // Authentic checks that seem to come from the addresses of both, twice a second for longer than consent lasts.
+    for _ in 0..80 {
+        for victim in victims {
+            assert!(!from(&mut world, victim, &mut check.clone()));
+        }
+        call.talk(&mut world, SECOND / 2);
+    }
+    assert_eq!(metrics(&world).dropped_held_address, 160);
+    call.goes_on(&mut world);
 }
 
 #[test]

@@ -126,6 +126,42 @@ fn a_peer_whose_address_changes_is_followed() {
 }
 
 #[test]
+fn an_address_that_was_left_is_free_for_others() {
+    let mut world = World::new(1);
+    let [first, other] = world.connected([0; 2]);
+    let left = world.clients[first].outside;
+    world.clients[first].outside.set_port(left.port() + 1);
+    // Its checks come from the new address now, and nothing from the old one.
+    world.run_for(25 * SECOND);
+    let second = world.join(0, false);
+    world.clients[second].outside = left;
+    world.run_until(5 * SECOND, |world| world.is_connected(second));
+    assert_eq!(world.shards[0].metrics().dropped_held_address, 0);
+    // The address of a peer that is gone is free at once.
+    let left = world.clients[other].outside;
+    world.clients[other].outside.set_port(left.port() + 1);
+    world.transport(world.id(other), TransportCommand::Close);
+    let third = world.join(0, false);
+    world.clients[third].outside = left;
+    world.run_until(5 * SECOND, |world| world.is_connected(third));
+    assert_eq!(world.shards[0].metrics().dropped_held_address, 0);
+}
+
+#[test]
+fn an_address_left_a_moment_ago_is_free_after_a_while() {
+    let mut world = World::new(1);
+    let [first] = world.connected([0]);
+    let left = world.clients[first].outside;
+    world.clients[first].outside.set_port(left.port() + 1);
+    let second = world.join(0, false);
+    world.clients[second].outside = left;
+    world.run_for(10 * SECOND);
+    assert!(!world.is_connected(second));
+    assert!(world.shards[0].metrics().dropped_held_address > 0);
+    world.run_until(15 * SECOND, |world| world.is_connected(second));
+}
+
+#[test]
 fn strangers_get_no_answer() {
     let mut world = World::new(1);
     let [_client] = world.connected([0]);

@@ -428,7 +428,8 @@ impl ShardCore {
             peer.path = peer.transport.selected();
             let keep = peer.selected_source();
             for path in peer.transport.paths() {
-                let given_up = self.demux.bind(&mut peer.known, index, (path.proto, path.remote), keep);
+                // Those that another peer has by now are its own.
+                let given_up = self.demux.expect(&mut peer.known, index, (path.proto, path.remote), keep);
                 close_given_up(&mut self.closed_connections, given_up);
             }
         }

@@ -2,9 +2,13 @@
 //!
 //! Owns both tables. An address gets into the table only by an authentic check or because we sent a check there
 //! ourselves, so nobody fills it from outside. The tables are hashed with a key of their own and never walked.
+//!
+//! A check proves who sent it, not where it was sent from: source addresses can be forged. So a peer that proved lately
+//! to be at an address keeps it ([`Known::holds`]); the shard drops the checks of others from there.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use tutti_transport::{PATHS_MAX, Proto};
 
@@ -13,6 +17,9 @@ use super::ids::PeerIndex;
 /// Addresses that one peer may be known by; the oldest gives way. As many as its transport has paths: with fewer, the
 /// addresses of a peer with many paths would take turns here.
 const ADDRESSES_MAX: usize = PATHS_MAX;
+/// How long an address is held after the last authentic check from there. Peers check the path they use every 4 to 6 s
+/// (RFC 7675, section 5.1), browsers every 2.5 s; whoever moved to another address stops.
+const HELD_FOR: Duration = Duration::from_secs(15);
 
 /// Where a datagram comes from, as far as the table cares.
 pub(super) type Source = (Proto, SocketAddr);
@@ -28,13 +35,33 @@ pub(super) struct Demux {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// Oldest first.
-    addresses: Vec<Source>,
+    addresses: Vec<Address>,
     ufrags: Vec<Box<str>>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Address {
+    source: Source,
+    /// When the last authentic check came from there; `None` = none yet.
+    proved: Option<Instant>,
+}
+
 impl Known {
-    pub(super) fn addresses(&self) -> &[Source] {
-        &self.addresses
+    pub(super) fn addresses(&self) -> impl Iterator<Item = Source> {
+        self.addresses.iter().map(|address| address.source)
+    }
+
+    /// Whether the peer proved so lately to be at `source` that nobody else may have it.
+    pub(super) fn holds(&self, now: Instant, source: &Source) -> bool {
+        let proved = self.addresses.iter().find(|address| address.source == *source).and_then(|address| address.proved);
+        proved.is_some_and(|at| now.saturating_duration_since(at) < HELD_FOR)
+    }
+
+    /// An authentic check came from `source`.
+    pub(super) fn prove(&mut self, now: Instant, source: &Source) {
+        if let Some(address) = self.addresses.iter_mut().find(|address| address.source == *source) {
+            address.proved = Some(now);
+        }
     }
 }
 
@@ -47,8 +74,9 @@ impl Demux {
         self.ufrags.get(ufrag).copied()
     }
 
-    /// Binds an address to a peer, away from whoever had it: the peer proved that it is there. When the peer has too
-    /// many, the oldest gives way and comes back; its selected address `keep` does not.
+    /// Binds an address to a peer, away from whoever had it: the peer proved that it is there, and nobody else
+    /// [`holds`](Known::holds) it. When the peer has too many, the oldest gives way and is returned; its selected address
+    /// `keep` does not.
     pub(super) fn bind(
         &mut self,
         known: &mut Known,
@@ -61,12 +89,14 @@ impl Demux {
         }
         let mut given_up = None;
         if known.addresses.len() >= ADDRESSES_MAX {
-            let oldest = usize::from(known.addresses.first().copied() == keep);
-            let address = known.addresses.remove(oldest);
-            self.unbind(peer, address);
-            given_up = Some(address);
+            let oldest = usize::from(known.addresses.first().map(|address| address.source) == keep);
+            let Address { source: oldest, .. } = known.addresses.remove(oldest);
+            self.unbind(peer, oldest);
+            given_up = Some(oldest);
         }
-        known.addresses.push(source);
+        // It may have lost the address to another peer, and be back.
+        known.addresses.retain(|address| address.source != source);
+        known.addresses.push(Address { source, proved: None });
         self.addresses.insert(source, peer);
         given_up
     }
@@ -84,15 +114,13 @@ impl Demux {
 
     /// The addresses over one protocol are gone, as when a connection closed.
     pub(super) fn forget(&mut self, known: &mut Known, peer: PeerIndex, proto: Proto) {
-        let mut kept = Vec::new();
-        for source in std::mem::take(&mut known.addresses) {
-            if source.0 == proto {
-                self.unbind(peer, source);
-            } else {
-                kept.push(source);
+        known.addresses.retain(|address| {
+            let gone = address.source.0 == proto;
+            if gone {
+                self.unbind(peer, address.source);
             }
-        }
-        known.addresses = kept;
+            !gone
+        });
     }
 
     /// Makes `ufrags` the names that lead to the peer.
@@ -123,8 +151,8 @@ impl Demux {
 
     /// Takes a peer out of both tables.
     pub(super) fn remove(&mut self, known: Known, peer: PeerIndex) {
-        for source in known.addresses {
-            self.unbind(peer, source);
+        for address in known.addresses {
+            self.unbind(peer, address.source);
         }
         for ufrag in known.ufrags {
             if self.ufrags.get(&ufrag) == Some(&peer) {

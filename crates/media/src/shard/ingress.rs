@@ -7,6 +7,7 @@ use tutti_rtp::{RtpPacket, read_transport_cc};
 use tutti_transport::{Datagram, DatagramKind, Path, classify, stun_username};
 
 use super::control::close_given_up;
+use super::demux::Source;
 use super::ids::{PeerIndex, TrackIndex};
 use super::limits::{DATA_DATAGRAMS, DATAGRAMS, LOOKUPS};
 use super::peer::Incoming;
@@ -39,6 +40,7 @@ impl ShardCore {
             return false;
         };
         self.blame = Some(index);
+        let is_held = self.is_held_by_another(now, index, &source);
         let Some(peer) = self.peers.get_mut(index.slot()) else { return false };
         let within_rate = match kind {
             DatagramKind::Dtls => peer.spent.data_datagrams.take(now, DATA_DATAGRAMS, 1),
@@ -48,6 +50,11 @@ impl ShardCore {
             self.metrics.dropped_peer_rate += 1;
             // It belongs to a peer, whose TCP connection is not closed for it.
             return named.is_none();
+        }
+        if is_held {
+            // A check by one peer from where another one is: forged, or from behind a NAT that gave the port away.
+            self.metrics.dropped_held_address += 1;
+            return false;
         }
         match kind {
             DatagramKind::Rtp => self.take_rtp(now, index, bytes),
@@ -61,6 +68,7 @@ impl ShardCore {
                     // The peer is there.
                     let keep = peer.selected_source();
                     let given_up = self.demux.bind(&mut peer.known, index, (proto, source), keep);
+                    peer.known.prove(now, &(proto, source));
                     close_given_up(&mut self.closed_connections, given_up);
                 }
                 self.settle(now, index);
@@ -69,6 +77,13 @@ impl ShardCore {
             }
         }
         true
+    }
+
+    /// Whether an address belongs to another peer that is connected and proved lately to be there.
+    fn is_held_by_another(&self, now: Instant, index: PeerIndex, source: &Source) -> bool {
+        let owner = self.demux.by_address(source).filter(|owner| *owner != index);
+        let owner = owner.and_then(|owner| self.peers.get(owner.slot()));
+        owner.is_some_and(|owner| owner.secure && owner.known.holds(now, source))
     }
 
     fn take_rtp(&mut self, now: Instant, index: PeerIndex, bytes: &mut [u8]) {

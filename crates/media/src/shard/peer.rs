@@ -105,7 +105,7 @@ impl Peer {
 
     /// ICE-TCP connections that lead to the peer.
     pub(super) fn connections(&self) -> impl Iterator<Item = Proto> {
-        self.known.addresses().iter().map(|source| source.0).filter(|proto| proto.is_tcp())
+        self.known.addresses().map(|source| source.0).filter(|proto| proto.is_tcp())
     }
 
     /// The peer sends with these extension ids, and with transport-wide numbers if `transport_cc`.

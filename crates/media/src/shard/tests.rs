@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tutti_id::{RoomKey, ShardNumber};
 use tutti_rtp::rtcp::{Packet, packets};
@@ -76,7 +76,8 @@ fn feedback_is_read_as_far_as_it_can_be_true() {
 }
 
 #[test]
-fn addresses_go_with_proof_and_stay_bounded() {
+fn addresses_stay_bounded_and_are_held_by_proof() {
+    let now = Instant::now();
     let mut demux = Demux::default();
     let (mut first, mut second) = (Known::default(), Known::default());
     let (a, b) = (PeerIndex(1), PeerIndex(2));
@@ -91,11 +92,22 @@ fn addresses_go_with_proof_and_stay_bounded() {
         16,
         "as many as a transport has paths"
     );
-    // What we only expect takes nothing away; proof does.
+    // What is only expected takes nothing away, and holds nothing.
     demux.expect(&mut second, b, source(20), None);
     assert_eq!(demux.by_address(&source(20)), Some(a));
+    assert!(!first.holds(now, &source(20)));
+    // Proof holds an address for 15 s, and no other one.
+    first.prove(now, &source(20));
+    assert!(first.holds(now + Duration::from_millis(14_999), &source(20)));
+    assert!(!first.holds(now + Duration::from_secs(15), &source(20)));
+    assert!(!first.holds(now, &source(19)));
     demux.bind(&mut second, b, source(20), None);
     assert_eq!(demux.by_address(&source(20)), Some(b));
+    // Back again, it is known once and not yet proved.
+    demux.bind(&mut first, a, source(20), None);
+    assert_eq!(first.addresses().filter(|known| *known == source(20)).count(), 1);
+    assert!(!first.holds(now, &source(20)));
+    demux.bind(&mut second, b, source(20), None);
     // Leaving takes only what is still one's own.
     demux.remove(first, a);
     assert_eq!(demux.by_address(&source(1)), None);
