@@ -20,11 +20,11 @@ pub(crate) use section::Section;
 pub use section::SourceFormat;
 use spatial::SpatialReader;
 use targets::TargetReader;
-pub use targets::{DecodeTarget, DecodeTargetSet};
 use tutti_rtp::payload::dependency::Structure;
 use tutti_rtp::{Codec, Descriptor, FrameInfo, HeaderExtensions, MediaKind, RtpTimestamp, describe};
 
 use crate::clock::SourceClock;
+use crate::decode_target::DecodeTarget;
 use crate::ring::{Frame, PacketHead, PacketRing, PacketSlot, RingConfig, SlotExtensions, Stored};
 use crate::{ForwardError, LayerIndex, LayerMask, LayerMode, PacketAt, PublishTrack, TrackKey};
 

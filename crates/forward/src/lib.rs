@@ -18,6 +18,7 @@
 
 mod clock;
 mod command;
+mod decode_target;
 mod error;
 mod layer;
 mod layers;
@@ -33,9 +34,10 @@ pub use command::{
     Encoding, ForwardCommand, ForwardEvent, LayerMode, LayerTarget, LegQuality, PayloadFormat, PublishTrack,
     SubscribeTrack, SubscriptionKey, TrackKey,
 };
+pub use decode_target::{DecodeTarget, DecodeTargetSet};
 pub use error::ForwardError;
 pub use layer::{LayerIndex, LayerMask, PacketAt, StreamMatch};
-pub use layers::{DecodeTarget, DecodeTargetSet, Layers, LayersState, PacketCopy, SourceFormat};
+pub use layers::{Layers, LayersState, PacketCopy, SourceFormat};
 pub use receive::{FeedbackWritten, NackConfig, PacketId, ReceiveConfig, ReceiveCounters, ReceiveTrack};
 pub use ring::{Frame, PacketHead, PacketRing, PacketSlot, RingConfig, SlotExtensions, Stored};
 pub use send::{LayerLimit, ResendConfig, SCRATCH_LEN, SendCounters, SendKind, SendPacket, SendTrack};

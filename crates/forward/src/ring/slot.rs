@@ -8,7 +8,7 @@ use tutti_rtp::{
 };
 
 use super::arena::Place;
-use crate::layers::DecodeTargetSet;
+use crate::decode_target::DecodeTargetSet;
 
 /// Header extension values that are passed on to subscribers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

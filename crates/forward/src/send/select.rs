@@ -8,7 +8,8 @@
 use tutti_rtp::payload::dependency::{Indication, Structure};
 use tutti_rtp::{Codec, RtpTimestamp};
 
-use crate::layers::{DecodeTarget, DecodeTargetSet, Layers};
+use crate::decode_target::{DecodeTarget, DecodeTargetSet};
+use crate::layers::Layers;
 use crate::ring::{Frame, PacketSlot};
 use crate::{LayerIndex, LayerTarget};
 
