@@ -4,7 +4,8 @@
 
 use std::time::{Duration, Instant};
 
-use tutti_media::shard::{Flushed, SendBatch};
+use tutti_media::batch::SendBatch;
+use tutti_media::shard::Flushed;
 
 use crate::meter::Meter;
 use crate::peer::{CONFIG, Inbox, Listener, Peer, number_of};

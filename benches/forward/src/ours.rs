@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use tutti_forward::{ForwardCommand, SubscriptionKey, TrackKey};
 use tutti_id::{RoomKey, ShardNumber};
-use tutti_media::shard::{Flushed, SendBatch, ShardCommand, ShardConfig, ShardCore};
+use tutti_media::batch::SendBatch;
+use tutti_media::shard::{Flushed, ShardCommand, ShardConfig, ShardCore};
 use tutti_transport::{
     DtlsRole, Fingerprint, IceCredentials, LocalAddresses, OpenTransport, Path, Proto, RemoteParameters,
     TransportCommand, TransportId,

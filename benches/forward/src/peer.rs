@@ -86,7 +86,9 @@ impl Peer {
         self.transport.handle_timeout(now);
         while let Some(output) = self.transport.poll_output() {
             match output {
-                Output::Transmit(transmit) => inbox.push((self.address, transmit.contents.into_vec())),
+                Output::Transmit(transmit) | Output::Check(transmit) => {
+                    inbox.push((self.address, transmit.contents.into_vec()));
+                }
                 Output::Event(TransportEvent::Connected { .. }) => self.connected = true,
                 Output::Event(_) => {}
             }

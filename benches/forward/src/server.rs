@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tutti_media::shard::{Flushed, SendBatch};
+use tutti_media::batch::SendBatch;
+use tutti_media::shard::Flushed;
 use tutti_transport::{Fingerprint, IceCredentials};
 
 use crate::stream::Stream;

@@ -9,7 +9,8 @@ use str0m::media::{MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
-use tutti_media::shard::{Flushed, SendBatch};
+use tutti_media::batch::SendBatch;
+use tutti_media::shard::Flushed;
 use tutti_transport::{Fingerprint, IceCredentials, Path, Proto};
 
 use crate::peer::number_of;

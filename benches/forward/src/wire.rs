@@ -3,8 +3,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket as Sink};
 
-use tutti_media::io::{SendCounters, Sender, UdpSocket};
-use tutti_media::shard::SendBatch;
+use tutti_media::batch::SendBatch;
+use tutti_media::io::{Sender, UdpSocket};
+use tutti_media::metrics::SendCounters;
 
 /// How datagrams leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

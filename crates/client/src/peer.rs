@@ -172,7 +172,7 @@ impl Peer {
     pub(crate) fn poll_event(&mut self) -> Option<TransportEvent> {
         while let Some(output) = self.transport.poll_output() {
             match output {
-                Output::Transmit(transmit) => {
+                Output::Transmit(transmit) | Output::Check(transmit) => {
                     let sent = self.socket.try_send_to(&transmit.contents, transmit.destination);
                     self.refused += u64::from(sent.is_err());
                 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`plane`] | the handle that the control plane holds: places transports, routes commands, starts and stops the threads |
 //! | [`shard`] | what one shard decides: demultiplexing, joining transports with tracks, batching; free of I/O |
+//! | [`batch`] | sealed datagrams on their way from a shard to the sockets |
 //! | [`io`] | sockets and threads: the only place with system calls |
 //! | [`mailbox`] | commands into a shard: bounded, lossless, with back-pressure |
 //! | [`ring`] | packets between two shards: bounded, lossy, counted |
@@ -12,12 +13,14 @@
 //!
 //! Must not: know rooms, participants or signalling; take a lock or allocate on the packet path.
 
+pub mod batch;
 mod command;
 mod config;
 pub mod io;
 pub mod mailbox;
 pub mod metrics;
 pub mod plane;
+mod prefetch;
 pub mod ring;
 pub mod shard;
 pub mod wheel;

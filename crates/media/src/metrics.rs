@@ -4,8 +4,6 @@ use std::ops::AddAssign;
 
 use tutti_transport::TransportFailure;
 
-use crate::io::SendCounters;
-
 /// What the whole media plane counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MediaMetrics {
@@ -191,6 +189,27 @@ impl AddAssign for Failures {
             *mine += theirs;
         }
     }
+}
+
+/// What became of datagrams on their way out; running totals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SendCounters {
+    /// Datagrams handed to the kernel.
+    pub datagrams: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// System calls.
+    pub calls: u64,
+    /// Datagrams that left as part of a run.
+    pub segmented: u64,
+    /// Datagrams dropped: the send buffer stayed full.
+    pub dropped_full: u64,
+    /// Datagrams dropped: the kernel refused them (no route, not permitted, too large).
+    pub dropped_refused: u64,
+    /// Datagrams dropped: no socket serves their local address.
+    pub dropped_no_socket: u64,
+    /// Times a device refused a run, after which its socket sends single datagrams.
+    pub segmentation_refused: u64,
 }
 
 impl AddAssign for SendCounters {

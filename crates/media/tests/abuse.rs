@@ -148,7 +148,9 @@ impl Hostile {
         }
         while let Some(output) = self.transport.poll_output() {
             match output {
-                Output::Transmit(transmit) => self.send(world, transmit.contents.into_vec()),
+                Output::Transmit(transmit) | Output::Check(transmit) => {
+                    self.send(world, transmit.contents.into_vec());
+                }
                 Output::Event(TransportEvent::ChannelOpen(_)) => open += 1,
                 Output::Event(_) => {}
             }
@@ -162,9 +164,7 @@ impl Hostile {
         for _ in 0..1_000 {
             self.transport.handle_timeout(world.now);
             while let Some(output) = self.transport.poll_output() {
-                if let Output::Transmit(transmit) = output
-                    && transmit.contents.starts_with(&[0, 1])
-                {
+                if let Output::Check(transmit) = output {
                     return transmit.contents.into_vec();
                 }
             }

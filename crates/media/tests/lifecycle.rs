@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tutti_forward::{ForwardCommand, SubscriptionKey, TrackKey};
 use tutti_media::MediaEvent;
-use tutti_media::shard::{SendBatch, ShardCommand};
+use tutti_media::batch::SendBatch;
+use tutti_media::shard::ShardCommand;
 use tutti_transport::{Channel, Path, Proto, TransportCommand, TransportEvent};
 use world::{Kind, ROOM, Source, World, same_stream, shard_address};
 

@@ -13,8 +13,9 @@ use tutti_cluster::{
     RoomStart, Seat, SocketNumber,
 };
 use tutti_id::{RoomKey, RoomName, ShardNumber};
+use tutti_media::batch::SendBatch;
 use tutti_media::plane::Routing;
-use tutti_media::shard::{Flushed, SendBatch, ShardConfig, ShardCore};
+use tutti_media::shard::{Flushed, ShardConfig, ShardCore};
 use tutti_media::{MediaCommand, MediaEvent, ShardMetrics};
 use tutti_room::{MemberKey, Room, Settings};
 use tutti_signal::{Facts, Frame, Placement};

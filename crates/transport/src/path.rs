@@ -91,6 +91,8 @@ pub struct Transmit {
 pub enum Output {
     /// Send a datagram.
     Transmit(Transmit),
+    /// Send a connectivity check; the answer comes from where it goes.
+    Check(Transmit),
     /// Tell the control plane.
     Event(TransportEvent),
 }

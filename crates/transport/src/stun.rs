@@ -147,6 +147,11 @@ pub fn mapped_address(answer: &[u8], transaction: [u8; 12]) -> Option<SocketAddr
     None
 }
 
+/// Whether a STUN datagram is a connectivity check and no answer to one.
+pub(crate) fn is_request(datagram: &[u8]) -> bool {
+    read_u16(datagram, 0) == Some(BINDING_REQUEST)
+}
+
 /// Whether the datagram is STUN whose attributes lie within it: what a parser may be trusted with.
 pub(crate) fn is_well_formed(datagram: &[u8]) -> bool {
     attributes(datagram).is_some_and(|mut attributes| attributes.all(|attribute| attribute.is_some()))

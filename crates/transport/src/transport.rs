@@ -437,7 +437,8 @@ impl Transport {
                 self.liveness.hear(heard_at);
             }
             while let Some(transmit) = self.ice.poll_transmit() {
-                self.outputs.push_back(Output::Transmit(transmit));
+                let check = crate::stun::is_request(&transmit.contents);
+                self.outputs.push_back(if check { Output::Check(transmit) } else { Output::Transmit(transmit) });
             }
             self.exchange(now);
         }

@@ -7,7 +7,7 @@ use std::{fs, io};
 use super::sources::walk;
 
 /// Sources below `crates`, whole folders or files: the layers `name`, `wire` and `core`, and what decides in a shell.
-const PURE: [&str; 17] = [
+const PURE: [&str; 18] = [
     "id/src",
     "rtp/src",
     "sdp/src",
@@ -21,6 +21,7 @@ const PURE: [&str; 17] = [
     "cluster/src/join.rs",
     "cluster/src/room_core",
     "cluster/src/room_round.rs",
+    "media/src/batch.rs",
     "media/src/shard",
     "media/src/wheel",
     "media/src/plane/candidates.rs",

@@ -1,8 +1,10 @@
 //! What crosses to a shard that holds a copy of a track: packets one by one, and the state that packets do not carry.
+//!
+//! Times cross as ages, so that both sides need not read the same clock.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tutti_rtp::RtpTimestamp;
+use tutti_rtp::{NtpTime, RtpTimestamp};
 
 use super::{Incoming, Layers};
 use crate::clock::SourceClock;
@@ -15,7 +17,8 @@ pub struct PacketCopy {
     /// Which packet.
     pub at: PacketAt,
     generation: u32,
-    arrival: Instant,
+    /// Time since it arrived.
+    age: Duration,
     timestamp: RtpTimestamp,
     marker: bool,
     format: Option<u8>,
@@ -28,20 +31,46 @@ pub struct PacketCopy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayersState {
     live: LayerMask,
-    clocks: [Option<SourceClock>; LayerIndex::COUNT_MAX],
+    clocks: [Option<ClockCopy>; LayerIndex::COUNT_MAX],
+}
+
+/// A [`SourceClock`] on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ClockCopy {
+    ntp: NtpTime,
+    rtp: RtpTimestamp,
+    /// Time since the sender report arrived.
+    age: Duration,
+}
+
+impl ClockCopy {
+    fn of(clock: SourceClock, now: Instant) -> Self {
+        let SourceClock { ntp, rtp, at } = clock;
+        Self { ntp, rtp, age: now.saturating_duration_since(at) }
+    }
+
+    fn at(self, now: Instant) -> SourceClock {
+        let Self { ntp, rtp, age } = self;
+        SourceClock { ntp, rtp, at: before(now, age) }
+    }
+}
+
+/// The moment `age` ago.
+fn before(now: Instant, age: Duration) -> Instant {
+    now.checked_sub(age).unwrap_or(now)
 }
 
 impl Layers {
     /// A packet for another shard: its value, and its bytes (dependency descriptor and payload). `None` if it is no
     /// longer kept.
-    pub fn copy_of(&self, at: PacketAt) -> Option<(PacketCopy, &[u8])> {
+    pub fn copy_of(&self, now: Instant, at: PacketAt) -> Option<(PacketCopy, &[u8])> {
         let layer = self.layer(at.layer)?;
         let slot = layer.ring.get(at.index)?;
         let bytes = layer.ring.bytes(slot);
         let copy = PacketCopy {
             at,
             generation: layer.generation.number,
-            arrival: slot.arrival,
+            age: now.saturating_duration_since(slot.arrival),
             timestamp: slot.timestamp,
             marker: slot.marker,
             format: slot.format,
@@ -52,12 +81,12 @@ impl Layers {
     }
 
     /// Takes a packet from the publisher's shard. `None` if there is nothing to forward: it is here already or too old.
-    pub fn insert_copy(&mut self, copy: &PacketCopy, bytes: &[u8]) -> Option<PacketAt> {
+    pub fn insert_copy(&mut self, now: Instant, copy: &PacketCopy, bytes: &[u8]) -> Option<PacketAt> {
         let (descriptor, payload) = bytes.split_at_checked(usize::from(copy.descriptor_len))?;
         let incoming = Incoming {
             index: copy.at.index,
             generation: copy.generation,
-            arrival: copy.arrival,
+            arrival: before(now, copy.age),
             timestamp: copy.timestamp,
             marker: copy.marker,
             format: copy.format,
@@ -69,18 +98,18 @@ impl Layers {
     }
 
     /// What copies need to know besides packets.
-    pub fn state(&self) -> LayersState {
+    pub fn state(&self, now: Instant) -> LayersState {
         let mut clocks = [None; LayerIndex::COUNT_MAX];
         for (clock, layer) in clocks.iter_mut().zip(&self.layers) {
-            *clock = layer.clock;
+            *clock = layer.clock.map(|clock| ClockCopy::of(clock, now));
         }
         LayersState { live: self.live, clocks }
     }
 
     /// Takes over the state of the publisher's shard.
-    pub fn apply_state(&mut self, state: &LayersState) {
+    pub fn apply_state(&mut self, now: Instant, state: &LayersState) {
         for (layer, clock) in self.layers.iter_mut().zip(state.clocks) {
-            layer.clock = clock;
+            layer.clock = clock.map(|clock| clock.at(now));
         }
         if self.live != state.live {
             self.live = state.live;

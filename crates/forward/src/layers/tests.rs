@@ -93,16 +93,16 @@ fn a_copy_holds_what_the_original_holds() {
         let layer = LayerIndex((index % 2) as u8);
         assert_eq!(home.store(layer, &incoming(index, now, 0, if index < 70_002 { KEY } else { DELTA })), Stored::New);
         let at = PacketAt { layer, index };
-        let (value, bytes) = home.copy_of(at).unwrap();
+        let (value, bytes) = home.copy_of(now, at).unwrap();
         // What crosses is a value and bytes.
         let bytes = bytes.to_vec();
-        assert_eq!(copy.insert_copy(&value, &bytes), Some(at));
-        assert_eq!(copy.insert_copy(&value, &bytes), None, "twice is once");
+        assert_eq!(copy.insert_copy(now, &value, &bytes), Some(at));
+        assert_eq!(copy.insert_copy(now, &value, &bytes), None, "twice is once");
     }
     let clock = SourceClock { ntp: NtpTime(5 << 32), rtp: RtpTimestamp(9), at: now };
     home.set_clock(LayerIndex(1), clock);
     let state_version = home.state_version();
-    copy.apply_state(&home.state());
+    copy.apply_state(now, &home.state(now));
     for layer in home.all() {
         assert_eq!(home.generation(layer), copy.generation(layer));
         assert_eq!(home.clock(layer), copy.clock(layer));

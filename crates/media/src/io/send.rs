@@ -12,7 +12,8 @@ use tutti_transport::Proto;
 
 use super::address::RawAddress;
 use super::udp::{UdpSocket, wait_writable};
-use crate::shard::{Run, SendBatch};
+use crate::batch::{Run, SendBatch};
+use crate::metrics::SendCounters;
 
 /// Messages given to the kernel in one call.
 const MESSAGES: usize = 64;
@@ -21,27 +22,6 @@ const CONTROL_WORDS: usize = 10;
 /// How long a full send buffer is waited for, and how often in one batch: the shard never stands still for longer.
 const FULL_WAIT: Duration = Duration::from_millis(2);
 const FULL_WAITS_MAX: usize = 4;
-
-/// What became of datagrams on their way out; running totals.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SendCounters {
-    /// Datagrams handed to the kernel.
-    pub datagrams: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// System calls.
-    pub calls: u64,
-    /// Datagrams that left as part of a run.
-    pub segmented: u64,
-    /// Datagrams dropped: the send buffer stayed full.
-    pub dropped_full: u64,
-    /// Datagrams dropped: the kernel refused them (no route, not permitted, too large).
-    pub dropped_refused: u64,
-    /// Datagrams dropped: no socket serves their local address.
-    pub dropped_no_socket: u64,
-    /// Times a device refused a run, after which its socket sends single datagrams.
-    pub segmentation_refused: u64,
-}
 
 /// One message for the kernel: a run, or one datagram of it.
 #[derive(Debug, Clone, Copy)]

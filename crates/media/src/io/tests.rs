@@ -15,10 +15,11 @@ use stun::stun_request;
 use tutti_transport::{Path, Proto, tcp_frame};
 
 use super::{
-    Doorbell, Poll, ReceiveBatch, SendCounters, Sender, TcpFront, TcpLink, TcpLinkState, Token, UdpSocket,
-    interface_addresses, probe_segmentation,
+    Doorbell, Poll, ReceiveBatch, Sender, TcpFront, TcpLink, TcpLinkState, Token, UdpSocket, interface_addresses,
+    probe_segmentation,
 };
-use crate::shard::SendBatch;
+use crate::batch::SendBatch;
+use crate::metrics::SendCounters;
 
 /// Long enough for loopback on any machine; only a failing test waits it out.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,7 +61,7 @@ fn runs_arrive_as_single_datagrams_with_and_without_segmentation() {
         for (mark, length) in (0u8..).zip(lengths) {
             assert!(batch.push(path, &contents(mark, length)));
         }
-        assert_eq!(batch.runs().iter().map(super::super::shard::Run::count).collect::<Vec<_>>(), [4, 1, 3]);
+        assert_eq!(batch.runs().iter().map(crate::batch::Run::count).collect::<Vec<_>>(), [4, 1, 3]);
         let mut counters = SendCounters::default();
         Sender::new(segments).send(std::slice::from_ref(&from), &batch, &mut counters);
         assert_eq!(counters.datagrams, 8);

@@ -5,16 +5,9 @@ use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::address::RawAddress;
-use super::receive::ReceiveBatch;
-use super::send::{SendCounters, Sender};
-use crate::shard::SendBatch;
-use tutti_transport::{Path, Proto};
-
-/// How long the segmentation probe waits for its own datagrams.
-const PROBE_WAIT: Duration = Duration::from_millis(200);
 
 /// A non-blocking UDP socket that tells and chooses local addresses, never fragments, and joins arriving datagrams.
 #[derive(Debug)]
@@ -117,45 +110,8 @@ impl AsRawFd for UdpSocket {
     }
 }
 
-/// Whether this kernel sends runs of datagrams in one piece (UDP_SEGMENT): three datagrams of which the last is
-/// shorter are sent over loopback and must arrive as they were. Takes at most a fifth of a second.
-pub fn probe_segmentation() -> bool {
-    fn attempt() -> io::Result<bool> {
-        let localhost = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (from, to) = (UdpSocket::bind(localhost, 1 << 16)?, UdpSocket::bind(localhost, 1 << 16)?);
-        let path = Path { proto: Proto::Udp, remote: to.address(), local: from.address() };
-        let mut batch = SendBatch::new(4096);
-        let lengths = [700usize, 700, 300];
-        for (mark, length) in (1u8..).zip(lengths) {
-            if !batch.push(path, &vec![mark; length]) {
-                return Ok(false);
-            }
-        }
-        let mut counters = SendCounters::default();
-        Sender::new(true).send(std::slice::from_ref(&from), &batch, &mut counters);
-        if counters.segmented == 0 {
-            return Ok(false);
-        }
-        let mut receive = ReceiveBatch::new();
-        let mut arrived = Vec::new();
-        let until = Instant::now() + PROBE_WAIT;
-        while arrived.len() < lengths.len() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || !wait_readable(&to, left) {
-                return Ok(false);
-            }
-            receive.receive(&to)?;
-            receive.for_each(to.address(), |received| {
-                let whole = received.bytes.iter().all(|byte| *byte == received.bytes[0]);
-                arrived.push((received.bytes.first().copied().filter(|_| whole), received.bytes.len()));
-            });
-        }
-        Ok(arrived.into_iter().eq((1u8..).map(Some).zip(lengths)))
-    }
-    attempt().unwrap_or(false)
-}
-
-fn wait_readable(socket: &UdpSocket, timeout: Duration) -> bool {
+/// Waits until something can be received, at most `timeout`.
+pub(super) fn wait_readable(socket: &UdpSocket, timeout: Duration) -> bool {
     wait(socket.as_raw_fd(), libc::POLLIN, timeout)
 }
 

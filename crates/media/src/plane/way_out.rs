@@ -5,8 +5,10 @@ use std::time::Instant;
 use tutti_transport::Proto;
 
 use super::connections::Connections;
-use crate::io::{SendCounters, Sender, UdpSocket};
-use crate::shard::{Flushed, SendBatch, ShardCore};
+use crate::batch::SendBatch;
+use crate::io::{Sender, UdpSocket};
+use crate::metrics::SendCounters;
+use crate::shard::{Flushed, ShardCore};
 
 /// Bytes sealed before they are sent.
 const ARENA_BYTES: usize = 1 << 20;

@@ -1,16 +1,16 @@
 //! Whose datagram it is: by the address it came from, or for connectivity checks by the user name in it.
 //!
-//! Owns both tables. An address gets into the table only by an authentic check or because we sent a check there
+//! Owns both tables, and the TCP connections that nobody needs any more. An address gets into the table only by an authentic check or because we sent a check there
 //! ourselves, so nobody fills it from outside. The tables are hashed with a key of their own and never walked.
 //!
 //! A check proves who sent it, not where it was sent from: source addresses can be forged. So a peer that proved lately
 //! to be at an address keeps it ([`Known::holds`]); the shard drops the checks of others from there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tutti_transport::{PATHS_MAX, Proto};
+use tutti_transport::{PATHS_MAX, Proto, TcpConnection};
 
 use super::ids::PeerIndex;
 
@@ -29,6 +29,8 @@ pub(super) type Source = (Proto, SocketAddr);
 pub(super) struct Demux {
     addresses: HashMap<Source, PeerIndex>,
     ufrags: HashMap<Box<str>, PeerIndex>,
+    /// To be closed.
+    given_up: VecDeque<TcpConnection>,
 }
 
 /// A peer's own share of the tables, needed to take it out again.
@@ -47,10 +49,6 @@ struct Address {
 }
 
 impl Known {
-    pub(super) fn addresses(&self) -> impl Iterator<Item = Source> {
-        self.addresses.iter().map(|address| address.source)
-    }
-
     /// Whether the peer proved so lately to be at `source` that nobody else may have it.
     pub(super) fn holds(&self, now: Instant, source: &Source) -> bool {
         let proved = self.addresses.iter().find(|address| address.source == *source).and_then(|address| address.proved);
@@ -75,41 +73,27 @@ impl Demux {
     }
 
     /// Binds an address to a peer, away from whoever had it: the peer proved that it is there, and nobody else
-    /// [`holds`](Known::holds) it. When the peer has too many, the oldest gives way and is returned; its selected address
-    /// `keep` does not.
-    pub(super) fn bind(
-        &mut self,
-        known: &mut Known,
-        peer: PeerIndex,
-        source: Source,
-        keep: Option<Source>,
-    ) -> Option<Source> {
+    /// [`holds`](Known::holds) it. When the peer has too many, the oldest gives way; its selected address `keep` does not.
+    pub(super) fn bind(&mut self, known: &mut Known, peer: PeerIndex, source: Source, keep: Option<Source>) {
         if self.addresses.get(&source) == Some(&peer) {
-            return None;
+            return;
         }
-        let mut given_up = None;
         if known.addresses.len() >= ADDRESSES_MAX {
             let oldest = usize::from(known.addresses.first().map(|address| address.source) == keep);
             let Address { source: oldest, .. } = known.addresses.remove(oldest);
-            self.unbind(peer, oldest);
-            given_up = Some(oldest);
+            self.give_up(peer, oldest);
         }
         // It may have lost the address to another peer, and be back.
         known.addresses.retain(|address| address.source != source);
         known.addresses.push(Address { source, proved: None });
         self.addresses.insert(source, peer);
-        given_up
     }
 
     /// As [`bind`](Self::bind), for an address that nobody has: answers to a check of ours will come from there.
-    pub(super) fn expect(
-        &mut self,
-        known: &mut Known,
-        peer: PeerIndex,
-        source: Source,
-        keep: Option<Source>,
-    ) -> Option<Source> {
-        if self.addresses.contains_key(&source) { None } else { self.bind(known, peer, source, keep) }
+    pub(super) fn expect(&mut self, known: &mut Known, peer: PeerIndex, source: Source, keep: Option<Source>) {
+        if !self.addresses.contains_key(&source) {
+            self.bind(known, peer, source, keep);
+        }
     }
 
     /// The addresses over one protocol are gone, as when a connection closed.
@@ -152,7 +136,7 @@ impl Demux {
     /// Takes a peer out of both tables.
     pub(super) fn remove(&mut self, known: Known, peer: PeerIndex) {
         for address in known.addresses {
-            self.unbind(peer, address.source);
+            self.give_up(peer, address.source);
         }
         for ufrag in known.ufrags {
             if self.ufrags.get(&ufrag) == Some(&peer) {
@@ -161,10 +145,26 @@ impl Demux {
         }
     }
 
-    fn unbind(&mut self, peer: PeerIndex, source: Source) {
-        // It may have gone to another peer meanwhile.
-        if self.addresses.get(&source) == Some(&peer) {
+    /// The next TCP connection to close.
+    pub(super) fn next_given_up(&mut self) -> Option<TcpConnection> {
+        self.given_up.pop_front()
+    }
+
+    /// The peer does not need the address any more: if that was a TCP connection, nobody does.
+    fn give_up(&mut self, peer: PeerIndex, source: Source) {
+        if self.unbind(peer, source)
+            && let Proto::Tcp(connection) = source.0
+        {
+            self.given_up.push_back(connection);
+        }
+    }
+
+    /// `false`: it had gone to another peer.
+    fn unbind(&mut self, peer: PeerIndex, source: Source) -> bool {
+        let bound = self.addresses.get(&source) == Some(&peer);
+        if bound {
             self.addresses.remove(&source);
         }
+        bound
     }
 }

@@ -9,63 +9,19 @@ use tutti_rtp::{AbsSendTime, NtpTime};
 use tutti_transport::{Path, SRTCP_OVERHEAD_MAX, SRTP_OVERHEAD_MAX};
 
 use super::ShardCore;
-use super::batch::SendBatch;
 use super::outbox::Pending;
-use crate::io::prefetch;
+use crate::batch::SendBatch;
+use crate::prefetch::prefetch;
 
 /// Room to assemble a payload that differs from the one in the ring.
 pub(super) const SCRATCH_BYTES: usize = 2048;
 /// Longest datagram that is sealed, bytes: more than any path carries, less than any arena holds.
 const DATAGRAM_MAX: usize = 2048;
 
-/// Datagrams that wait to be sealed above which no further peer makes packets of its data channels.
-const DATA_PORTION: usize = 256;
-
-/// How far [`ShardCore::flush`] came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flushed {
-    /// Nothing waits any more.
-    All,
-    /// The batch is full: send it, clear it, and call again.
-    Part,
-}
-
 impl ShardCore {
-    /// Gives fresh packets to their subscribers and seals what waits into `batch`, whose arena should hold at least 64 KB.
-    pub fn flush(&mut self, now: Instant, batch: &mut SendBatch) -> Flushed {
-        let mut flushed = None;
-        self.asked.clear();
-        // A portion at a time. A panic ends one peer and the rest goes on with the next turn, so the turns come to an end.
-        while flushed.is_none() && (!self.outbox.is_empty() || self.has_fresh() || !self.data_due.is_empty()) {
-            self.guarded(now, |core| {
-                core.make_data(now);
-                if core.seal(now, batch) {
-                    core.fan_out_fresh(now);
-                } else {
-                    flushed = Some(Flushed::Part);
-                }
-            });
-        }
-        flushed.unwrap_or(Flushed::All)
-    }
-
-    fn seal(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
+    /// Seals what waits, until `batch` is full; `false`: it is.
+    pub(super) fn seal(&mut self, now: Instant, batch: &mut SendBatch) -> bool {
         self.seal_control(batch) && self.seal_rtcp(batch) && self.seal_rtp(now, batch)
-    }
-
-    /// Lets data channels make their packets, a portion at a time.
-    fn make_data(&mut self, now: Instant) {
-        while self.outbox.control.len() < DATA_PORTION
-            && let Some(index) = self.data_due.pop()
-        {
-            self.blame = Some(index);
-            if let Some(peer) = self.peers.get_mut(index.slot())
-                && std::mem::take(&mut peer.data_due)
-            {
-                peer.transport.handle_timeout(now);
-                self.settle(now, index);
-            }
-        }
     }
 
     fn seal_control(&mut self, batch: &mut SendBatch) -> bool {
@@ -82,7 +38,7 @@ impl ShardCore {
     fn seal_rtcp(&mut self, batch: &mut SendBatch) -> bool {
         while let Some((index, plain)) = self.outbox.front_rtcp() {
             self.blame = Some(index);
-            if let Some(peer) = self.peers.get_mut(index.slot())
+            if let Some(peer) = self.peers.get_mut(index)
                 && let Some(path) = peer.path
             {
                 let Some(room) = batch.room(plain.len() + SRTCP_OVERHEAD_MAX) else { return false };
@@ -91,7 +47,7 @@ impl ShardCore {
                         batch.commit(path, length);
                         self.metrics.rtcp_out += 1;
                     }
-                    Err(_) => self.metrics.dropped_unsent += 1,
+                    Err(_) => self.outbox.note_dropped(),
                 }
             }
             self.outbox.pop_rtcp();
@@ -104,18 +60,18 @@ impl ShardCore {
         let send_time = AbsSendTime::from_ntp(NtpTime::from_unix(since_epoch));
         while let Some(index) = self.outbox.current() {
             self.blame = Some(index);
-            if let Some(next) = self.outbox.next().and_then(|next| self.peers.get(next.slot())) {
+            if let Some(next) = self.outbox.next().and_then(|next| self.peers.get(next)) {
                 prefetch(&next.path);
                 prefetch(&next.observer);
             }
-            let Some(peer) = self.peers.get_mut(index.slot()) else {
+            let Some(peer) = self.peers.get_mut(index) else {
                 self.outbox.advance();
                 continue;
             };
             while peer.pending != Pending::NONE {
                 let mut pending = peer.pending;
                 let Some((track, packet)) = self.outbox.front(pending) else { break };
-                let layers = track.and_then(|track| self.tracks.get(track.slot())).map(|track| track.layers());
+                let layers = track.and_then(|track| self.tracks.get(track)).map(|track| track.layers());
                 let mut sealed = false;
                 let length = packet.header().len() + packet.payload_len() + SRTP_OVERHEAD_MAX;
                 if let (Some(layers), Some(path)) = (layers, peer.path.filter(|_| length <= DATAGRAM_MAX)) {
@@ -134,7 +90,9 @@ impl ShardCore {
                             u64::from(packet.kind == tutti_forward::SendKind::Retransmission);
                     }
                 }
-                self.metrics.dropped_unsent += u64::from(!sealed);
+                if !sealed {
+                    self.outbox.note_dropped();
+                }
                 self.outbox.pop(&mut pending);
                 peer.pending = pending;
             }

@@ -1,11 +1,10 @@
 //! Tracks that cross shards: what a home tells its followers, and what a follower asks of a home.
 
-use std::ops::Bound::{Excluded, Unbounded};
 use std::time::{Duration, Instant};
 
 use super::ids::TrackIndex;
 use super::relay::{Arrival, Wish};
-use super::track::{Follower, Origin};
+use super::track::Origin;
 use super::{LINK_RETRY, ShardCore, TimerKey, arm};
 use tutti_forward::{PacketAt, TrackKey};
 use tutti_id::ShardNumber;
@@ -18,22 +17,18 @@ const CONFIRM_WAIT: Duration = Duration::from_millis(50);
 impl ShardCore {
     pub(super) fn take_links(&mut self, now: Instant) -> bool {
         let mut more = self.take_wishes(now);
-        let mut next = self.links_from.keys().next().copied();
+        let mut next = self.links.next_home(None);
         while let Some(home) = next {
             more |= self.take_arrivals(now, home);
-            next = self.links_from.range((Excluded(home), Unbounded)).next().map(|(home, _)| *home);
+            next = self.links.next_home(Some(home));
         }
-        let mut waiting = false;
-        for link in self.links_from.values_mut() {
-            waiting |= !link.flush();
-        }
-        self.link_retry = waiting;
+        self.links.flush_wishes();
         more
     }
 
     /// What the home shard is to know of a replica here: which layers are wanted. Nothing for a track of this shard.
     pub(super) fn tell_home(&mut self, now: Instant, index: TrackIndex) {
-        let Some(track) = self.tracks.get_mut(index.slot()) else { return };
+        let Some(track) = self.tracks.get_mut(index) else { return };
         let wanted = track.wanted();
         let Origin::Replica { home, told, confirmed, .. } = &mut track.origin else { return };
         if *told == Some(wanted) && *confirmed {
@@ -41,13 +36,7 @@ impl ShardCore {
         }
         if *told != Some(wanted) {
             *told = Some(wanted);
-            let home = *home;
-            if let Some(link) = self.links_from.get_mut(&home) {
-                link.wish(track.key, Wish::Follow(wanted));
-                if !self.wakes.contains(&home) {
-                    self.wakes.push(home);
-                }
-            }
+            self.links.wish(*home, track.key, Wish::Follow(wanted));
         }
         if !*confirmed {
             arm(&mut self.wheel, &mut track.timer, TimerKey::Track(index), now, Some(now + CONFIRM_WAIT));
@@ -57,7 +46,7 @@ impl ShardCore {
     /// A replica's timer: home has not answered.
     pub(super) fn ask_home_again(&mut self, now: Instant, index: TrackIndex) {
         if let Some(Origin::Replica { told, confirmed: false, .. }) =
-            self.tracks.get_mut(index.slot()).map(|track| &mut track.origin)
+            self.tracks.get_mut(index).map(|track| &mut track.origin)
         {
             *told = None;
             self.tell_home(now, index);
@@ -66,34 +55,17 @@ impl ShardCore {
 
     /// Sends a track's state to the shards that do not have it; what finds no room is tried again.
     pub(super) fn tell_followers(&mut self, now: Instant, index: TrackIndex) {
-        let Some(track) = self.tracks.get_mut(index.slot()) else { return };
+        let Some(track) = self.tracks.get_mut(index) else { return };
         let Origin::Home { receive, followers, .. } = &mut track.origin else { return };
-        let version = receive.layers().state_version();
-        if followers.iter().all(|follower| follower.told == Some(version)) {
-            return;
-        }
-        let state = receive.layers().state();
-        let mut all = true;
-        for follower in followers.iter_mut().filter(|follower| follower.told != Some(version)) {
-            let Some(link) = self.links_to.get_mut(&follower.shard) else { continue };
-            if link.send_state(track.key, &state) {
-                follower.told = Some(version);
-                if !self.wakes.contains(&follower.shard) {
-                    self.wakes.push(follower.shard);
-                }
-            } else {
-                all = false;
-            }
-        }
-        if !all {
+        if !followers.tell(now, track.key, receive.layers(), &mut self.links) {
             arm(&mut self.wheel, &mut track.timer, TimerKey::Track(index), now, Some(now + LINK_RETRY));
         }
     }
 
     fn take_wishes(&mut self, now: Instant) -> bool {
         let mut more = false;
-        let mut wishes = std::mem::take(&mut self.wishes);
-        for (&shard, link) in &mut self.links_to {
+        let mut wishes = Vec::new();
+        for (shard, link) in self.links.followers() {
             let before = wishes.len();
             while wishes.len() < before + TURN {
                 let Some((track, wish)) = link.next_wish() else { break };
@@ -101,30 +73,23 @@ impl ShardCore {
             }
             more |= wishes.len() == before + TURN;
         }
-        for (shard, track, wish) in wishes.drain(..) {
+        for (shard, track, wish) in wishes {
             self.grant(now, shard, track, wish);
         }
-        self.wishes = wishes;
         more
     }
 
     fn grant(&mut self, now: Instant, shard: ShardNumber, key: TrackKey, wish: Wish) {
         // Not here yet: the follower asks again until it is. Not here any more: it is being told.
-        let Some(&index) = self.tracks_by_key.get(&key) else { return };
-        let Some(track) = self.tracks.get_mut(index.slot()) else { return };
+        let Some(index) = self.tracks.find(key) else { return };
+        let Some(track) = self.tracks.get_mut(index) else { return };
         let Origin::Home { followers, .. } = &mut track.origin else { return };
         match wish {
             Wish::Follow(wants) => {
-                match followers.iter_mut().find(|follower| follower.shard == shard) {
-                    Some(follower) => {
-                        follower.wants = wants;
-                        follower.told = None;
-                    }
-                    None => followers.push(Follower { shard, wants, told: None }),
-                }
+                followers.follow(shard, wants);
                 self.tell_followers(now, index);
             }
-            Wish::Leave => followers.retain(|follower| follower.shard != shard),
+            Wish::Leave => followers.leave(shard),
             Wish::KeyFrame(layer) => self.ask_key_frame(now, index, layer),
         }
     }
@@ -136,21 +101,21 @@ impl ShardCore {
             }
             // What came down is applied inside the ring's slot; what follows from it happens after.
             let mut follow_up = FollowUp::Nothing;
-            let Some(link) = self.links_from.get_mut(&home) else { return false };
-            let (tracks, by_key, metrics) = (&mut self.tracks, &self.tracks_by_key, &mut self.metrics);
+            let Some(link) = self.links.from(home) else { return false };
+            let (tracks, metrics) = (&mut self.tracks, &mut self.metrics);
             let arrived = link.next(|key, arrival| {
-                let Some(&index) = by_key.get(&key) else { return };
-                let Some(track) = tracks.get_mut(index.slot()) else { return };
+                let Some(index) = tracks.find(key) else { return };
+                let Some(track) = tracks.get_mut(index) else { return };
                 let Origin::Replica { layers, confirmed, .. } = &mut track.origin else { return };
                 match arrival {
                     Arrival::Packet(copy, bytes) => {
                         metrics.relayed_in += 1;
-                        if let Some(at) = layers.insert_copy(copy, bytes) {
+                        if let Some(at) = layers.insert_copy(now, copy, bytes) {
                             follow_up = FollowUp::FanOut(index, at);
                         }
                     }
                     Arrival::State(state) => {
-                        layers.apply_state(state);
+                        layers.apply_state(now, state);
                         *confirmed = true;
                         follow_up = FollowUp::Refresh(index);
                     }
@@ -159,7 +124,7 @@ impl ShardCore {
             match follow_up {
                 FollowUp::FanOut(index, at) => self.take_fresh(now, index, at),
                 FollowUp::Refresh(index) => {
-                    if self.tracks.get(index.slot()).is_some_and(|track| track.version != track.layers().version()) {
+                    if self.tracks.get(index).is_some_and(|track| track.version != track.layers().version()) {
                         self.refresh_track(now, index);
                     }
                 }

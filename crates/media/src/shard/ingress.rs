@@ -6,7 +6,6 @@ use tutti_forward::{PacketId, StreamMatch};
 use tutti_rtp::{RtpPacket, read_transport_cc};
 use tutti_transport::{Datagram, DatagramKind, Path, classify, stun_username};
 
-use super::control::close_given_up;
 use super::demux::Source;
 use super::ids::{PeerIndex, TrackIndex};
 use super::limits::{DATA_DATAGRAMS, DATAGRAMS, LOOKUPS};
@@ -41,7 +40,7 @@ impl ShardCore {
         };
         self.blame = Some(index);
         let is_held = self.is_held_by_another(now, index, &source);
-        let Some(peer) = self.peers.get_mut(index.slot()) else { return false };
+        let Some(peer) = self.peers.get_mut(index) else { return false };
         let within_rate = match kind {
             DatagramKind::Dtls => peer.spent.data_datagrams.take(now, DATA_DATAGRAMS, 1),
             _ => peer.spent.datagrams.take(now, DATAGRAMS, 1),
@@ -67,9 +66,8 @@ impl ShardCore {
                 if authentic {
                     // The peer is there.
                     let keep = peer.selected_source();
-                    let given_up = self.demux.bind(&mut peer.known, index, (proto, source), keep);
+                    self.demux.bind(&mut peer.known, index, (proto, source), keep);
                     peer.known.prove(now, &(proto, source));
-                    close_given_up(&mut self.closed_connections, given_up);
                 }
                 self.settle(now, index);
                 // A name proves nothing by itself.
@@ -82,12 +80,12 @@ impl ShardCore {
     /// Whether an address belongs to another peer that is connected and proved lately to be there.
     fn is_held_by_another(&self, now: Instant, index: PeerIndex, source: &Source) -> bool {
         let owner = self.demux.by_address(source).filter(|owner| *owner != index);
-        let owner = owner.and_then(|owner| self.peers.get(owner.slot()));
+        let owner = owner.and_then(|owner| self.peers.get(owner));
         owner.is_some_and(|owner| owner.secure && owner.known.holds(now, source))
     }
 
     fn take_rtp(&mut self, now: Instant, index: PeerIndex, bytes: &mut [u8]) {
-        let Some(peer) = self.peers.get_mut(index.slot()) else { return };
+        let Some(peer) = self.peers.get_mut(index) else { return };
         // The transport counts what it cannot open.
         let Some(plain) = peer.transport.open_rtp(bytes).ok().and_then(|length| bytes.get(..length)) else { return };
         let Ok(packet) = RtpPacket::parse(plain) else {
@@ -130,7 +128,7 @@ impl ShardCore {
 
     /// Which stream an SSRC is that no description named: by MID and RID, which its first packets carry.
     fn match_source(&mut self, index: PeerIndex, packet: &RtpPacket<'_>) -> Option<Incoming> {
-        let peer = self.peers.get_mut(index.slot())?;
+        let peer = self.peers.get_mut(index)?;
         let extensions = packet.read_extensions(&peer.extensions);
         let id = PacketId {
             mid: extensions.mid,
@@ -140,7 +138,7 @@ impl ShardCore {
             payload_type: packet.payload_type(),
         };
         for &track in &peer.tracks {
-            if let Some(Origin::Home { receive, .. }) = self.tracks.get_mut(track.slot()).map(|track| &mut track.origin)
+            if let Some(Origin::Home { receive, .. }) = self.tracks.get_mut(track).map(|track| &mut track.origin)
                 && let Some(stream) = receive.match_packet(&id)
             {
                 let incoming = Incoming { track, stream };
@@ -154,12 +152,10 @@ impl ShardCore {
     }
 
     fn take_track_packet(&mut self, now: Instant, index: TrackIndex, stream: StreamMatch, packet: &RtpPacket<'_>) {
-        let Some(track) = self.tracks.get_mut(index.slot()) else { return };
+        let Some(track) = self.tracks.get_mut(index) else { return };
         let Origin::Home { receive, .. } = &mut track.origin else { return };
         let at = receive.receive(now, stream, packet);
-        while let Some(event) = receive.poll_event() {
-            self.events.push_back(crate::command::MediaEvent::Forward(event));
-        }
+        self.events.forward(|| receive.poll_event());
         let due = receive.poll_timeout();
         // Repairs that are due at once go out with this batch, not a timer's step later.
         if due.is_some_and(|due| due <= now + TIMER_STEP / 2) {

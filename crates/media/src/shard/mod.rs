@@ -5,64 +5,72 @@
 //!
 //! 1. [`ShardCore::handle_datagram`], [`ShardCore::handle_command`], [`ShardCore::handle_links`],
 //!    [`ShardCore::handle_tcp_closed`], [`ShardCore::handle_timeout`] change the state;
-//! 2. [`ShardCore::flush`] seals what that made, into a [`SendBatch`], until it says [`Flushed::All`];
+//! 2. [`ShardCore::flush`] gives it to subscribers and seals it into a [`SendBatch`], until it says [`Flushed::All`];
 //! 3. [`ShardCore::poll_event`], [`ShardCore::poll_closed_connection`] and [`ShardCore::poll_wake`] are drained;
 //! 4. [`ShardCore::poll_timeout`] says when to come back at the latest.
+//!
+//! A packet's way, in the order of the files: `ingress` (whose, which track, into its ring), then [`ShardCore::flush`]:
+//! `fanout` (to each subscriber), `outbox` (waits beside the others for its peer), `egress` (sealed).
 //!
 //! Invariants: the work for a packet does not depend on how many tracks, members or rooms there are besides its own
 //! track's subscribers; after warm-up a forwarded packet allocates nothing; a panic while one peer is served is
 //! caught, counted, and ends that peer only.
 
-mod batch;
 mod command;
 mod control;
 mod demux;
 mod egress;
+mod events;
 mod fanout;
+mod followers;
 mod following;
 mod ids;
 mod ingress;
 mod limits;
+mod links;
+mod membership;
 mod memory;
 mod observer;
 mod outbox;
 mod peer;
 mod relay;
 mod reports;
+mod settle;
 mod sources;
 mod subscription;
+mod table;
 #[cfg(test)]
 mod tests;
 mod track;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use batch::{RUN_BYTES_MAX, RUN_DATAGRAMS_MAX, Run, SendBatch};
 pub use command::ShardCommand;
-pub use egress::Flushed;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 pub use relay::{LinkReceiver, LinkSender, link};
-use slab::Slab;
-use tutti_forward::{LayerIndex, SubscriptionKey, TrackKey};
+use tutti_forward::TrackKey;
 use tutti_id::ShardNumber;
 use tutti_rtp::Ssrc;
-use tutti_transport::{LocalAddresses, Path, Proto, TcpConnection, TransportConfig, TransportId};
+use tutti_transport::{LocalAddresses, Path, Proto, TcpConnection, TransportConfig};
 
+use crate::batch::SendBatch;
 use crate::command::MediaEvent;
 use crate::metrics::ShardMetrics;
 use crate::wheel::{Timer, Wheel};
 use demux::Demux;
+use events::Events;
+use fanout::Fresh;
 use ids::{PeerIndex, SubscriptionIndex, TrackIndex};
-use memory::DataMemory;
+use links::Links;
 use outbox::Outbox;
-use peer::Peer;
-use relay::Wish;
+use peer::{Peer, PeerTotals};
 use subscription::Subscription;
+use table::Table;
 use track::Track;
 
 /// The SSRC of our receiver's reports and feedback. Receivers go by the media SSRC inside; it never carries media.
@@ -76,6 +84,15 @@ const FRESH_COPIES_MAX: usize = 1 << 15;
 const TIMER_STEP: Duration = Duration::from_millis(1);
 /// When to look again at what found a ring to another shard full.
 const LINK_RETRY: Duration = Duration::from_millis(2);
+
+/// How far [`ShardCore::flush`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushed {
+    /// Nothing waits any more.
+    All,
+    /// The batch is full: send it, clear it, and call again.
+    Part,
+}
 
 /// What a shard starts from.
 #[derive(Debug, Clone)]
@@ -106,40 +123,21 @@ pub struct ShardCore {
     random: StdRng,
     epoch: Instant,
     demux: Demux,
-    peers: Slab<Box<Peer>>,
-    peers_by_id: HashMap<TransportId, PeerIndex>,
-    /// Peers whose handshake is not done.
-    half_open: usize,
-    data_memory: DataMemory,
+    peers: Table<Box<Peer>>,
+    totals: PeerTotals,
     /// Peers whose data channels have packets to make, each once.
     data_due: Vec<PeerIndex>,
-    /// What the transports of peers that are gone counted.
-    gone: tutti_transport::Counters,
-    tracks: Slab<Track>,
-    tracks_by_key: HashMap<TrackKey, TrackIndex>,
-    subscriptions: Slab<Subscription>,
-    subscriptions_by_key: HashMap<SubscriptionKey, SubscriptionIndex>,
+    tracks: Table<Track>,
+    subscriptions: Table<Subscription>,
     /// Subscriptions whose track is not here yet.
     waiting: HashMap<TrackKey, Vec<SubscriptionIndex>>,
-    /// Shards that follow tracks of this one.
-    links_to: BTreeMap<ShardNumber, LinkSender>,
-    /// Shards that this one follows tracks of.
-    links_from: BTreeMap<ShardNumber, LinkReceiver>,
-    link_retry: bool,
-    /// Room for wishes while they are granted.
-    wishes: Vec<(ShardNumber, TrackKey, Wish)>,
-    /// Key frames asked of other shards since the last flush.
-    asked: Vec<(TrackIndex, LayerIndex)>,
-    wakes: Vec<ShardNumber>,
-    /// Tracks with packets that came since the last flush.
-    fresh: VecDeque<TrackIndex>,
-    /// Copies of those packets that their subscribers may get.
-    fresh_copies: usize,
+    links: Links,
+    fresh: Fresh,
     wheel: Wheel<TimerKey>,
     outbox: Outbox,
+    /// Room to assemble a payload that differs from the one in its ring.
     scratch: Box<[u8]>,
-    events: VecDeque<MediaEvent>,
-    closed_connections: VecDeque<TcpConnection>,
+    events: Events,
     metrics: ShardMetrics,
     /// The peer being served: the one to end if that panics.
     blame: Option<PeerIndex>,
@@ -157,30 +155,18 @@ impl ShardCore {
             random,
             epoch: now,
             demux: Demux::default(),
-            peers: Slab::new(),
-            peers_by_id: HashMap::new(),
-            half_open: 0,
-            data_memory: DataMemory::default(),
+            peers: Table::default(),
+            totals: PeerTotals::default(),
             data_due: Vec::new(),
-            gone: tutti_transport::Counters::default(),
-            tracks: Slab::new(),
-            tracks_by_key: HashMap::new(),
-            subscriptions: Slab::new(),
-            subscriptions_by_key: HashMap::new(),
+            tracks: Table::default(),
+            subscriptions: Table::default(),
             waiting: HashMap::new(),
-            links_to: BTreeMap::new(),
-            links_from: BTreeMap::new(),
-            link_retry: false,
-            wishes: Vec::new(),
-            asked: Vec::new(),
-            wakes: Vec::new(),
-            fresh: VecDeque::new(),
-            fresh_copies: 0,
+            links: Links::default(),
+            fresh: Fresh::default(),
             wheel: Wheel::new(now),
             outbox: Outbox::default(),
             scratch: vec![0; egress::SCRATCH_BYTES].into_boxed_slice(),
-            events: VecDeque::new(),
-            closed_connections: VecDeque::new(),
+            events: Events::default(),
             metrics: ShardMetrics::default(),
             blame: None,
             last_now: now,
@@ -205,6 +191,25 @@ impl ShardCore {
         taken
     }
 
+    /// Gives fresh packets to their subscribers, lets data channels make theirs, and seals what waits into `batch`, whose arena should hold at least 64 KB.
+    pub fn flush(&mut self, now: Instant, batch: &mut SendBatch) -> Flushed {
+        let mut flushed = None;
+        self.links.forget_asked();
+        // A portion at a time, so that a packet is still in the cache when it is sealed. A panic ends one peer and the rest
+        // goes on with the next turn, so the turns come to an end.
+        while flushed.is_none() && (!self.outbox.is_empty() || self.fresh.waits() || !self.data_due.is_empty()) {
+            self.guarded(now, |core| {
+                core.make_data(now);
+                if core.seal(now, batch) {
+                    core.fan_out_fresh(now);
+                } else {
+                    flushed = Some(Flushed::Part);
+                }
+            });
+        }
+        flushed.unwrap_or(Flushed::All)
+    }
+
     /// Does what the control plane asks. What cannot be done (any more) is counted and ignored.
     pub fn handle_command(&mut self, now: Instant, command: ShardCommand) {
         self.guarded(now, |core| core.take_command(now, command));
@@ -223,7 +228,7 @@ impl ShardCore {
             let proto = Proto::Tcp(connection);
             let Some(index) = core.demux.by_address(&(proto, remote)) else { return };
             core.blame = Some(index);
-            let Some(peer) = core.peers.get_mut(index.slot()) else { return };
+            let Some(peer) = core.peers.get_mut(index) else { return };
             core.demux.forget(&mut peer.known, index, proto);
             peer.transport.handle_tcp_closed(now, connection);
             core.settle(now, index);
@@ -240,41 +245,41 @@ impl ShardCore {
 
     /// Packets that wait to be sealed, or for their subscribers, are many: flush before the next input.
     pub const fn wants_flush(&self) -> bool {
-        self.outbox.len() >= FLUSH_ABOVE || self.fresh_copies >= FRESH_COPIES_MAX
+        self.outbox.len() >= FLUSH_ABOVE || self.fresh.copies() >= FRESH_COPIES_MAX
     }
 
     /// The next event for the control plane.
     pub fn poll_event(&mut self) -> Option<MediaEvent> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// The next ICE-TCP connection to close.
     pub fn poll_closed_connection(&mut self) -> Option<TcpConnection> {
-        self.closed_connections.pop_front()
+        self.demux.next_given_up()
     }
 
     /// The next shard that has something to take with [`handle_links`](Self::handle_links).
     pub fn poll_wake(&mut self) -> Option<ShardNumber> {
-        self.wakes.pop()
+        self.links.next_wake()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), and
     /// [`handle_links`](Self::handle_links), at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let retry = self.link_retry.then(|| self.last_now + LINK_RETRY);
+        let retry = self.links.waits().then(|| self.last_now + LINK_RETRY);
         [self.wheel.next_deadline(), retry].into_iter().flatten().min()
     }
 
     /// What was counted, and what is held now. `send`, `tcp_connections`, `tcp_dropped` and `receive_errors` are the
     /// owner's to fill.
     pub fn metrics(&self) -> ShardMetrics {
-        let homes = self.tracks.iter().filter(|(_, track)| track.is_home()).count();
-        let mut counted = self.gone;
-        self.peers.iter().for_each(|(_, peer)| counted += peer.transport.counters());
+        let homes = self.tracks.iter().filter(|track| track.is_home()).count();
+        let mut counted = self.totals.gone;
+        self.peers.iter().for_each(|peer| counted += peer.transport.counters());
         ShardMetrics {
             transports: self.peers.len() as u64,
-            half_open: self.half_open as u64,
-            data_held: self.data_memory.held(),
+            half_open: self.totals.half_open as u64,
+            data_held: self.totals.data_memory.held(),
             dropped_unauthentic_checks: counted.stun_rejected,
             dropped_early_dtls: counted.dtls_rejected,
             dropped_replayed: counted.srtp_replayed + counted.srtcp_replayed,
@@ -284,6 +289,7 @@ impl ShardCore {
             messages_in: counted.messages_received,
             messages_out: counted.messages_sent,
             dropped_messages_out: counted.messages_dropped_reliable + counted.messages_dropped_lossy,
+            dropped_unsent: self.outbox.dropped(),
             tracks: homes as u64,
             replicas: (self.tracks.len() - homes) as u64,
             subscriptions: self.subscriptions.len() as u64,
@@ -312,7 +318,7 @@ impl ShardCore {
         match key {
             TimerKey::Transport(index) => {
                 self.blame = Some(index);
-                let Some(peer) = self.peers.get_mut(index.slot()) else { return };
+                let Some(peer) = self.peers.get_mut(index) else { return };
                 if peer.transport_timer.fire(generation) {
                     peer.transport.handle_timeout(now);
                     self.settle(now, index);
@@ -322,13 +328,6 @@ impl ShardCore {
             TimerKey::Reports(index) => self.report_reception(now, index, generation),
             TimerKey::Track(index) => self.expire_track(now, index, generation),
             TimerKey::Subscription(index) => self.expire_subscription(now, index, generation),
-        }
-    }
-
-    /// Another shard has something to take.
-    fn wake(&mut self, shard: ShardNumber) {
-        if !self.wakes.contains(&shard) {
-            self.wakes.push(shard);
         }
     }
 }

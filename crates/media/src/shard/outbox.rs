@@ -56,6 +56,8 @@ pub(super) struct Outbox {
     done: usize,
     compounds: VecDeque<Compound>,
     rtcp: Vec<u8>,
+    /// Packets that found no room, or could not be sealed.
+    dropped: u64,
 }
 
 impl Outbox {
@@ -69,10 +71,11 @@ impl Outbox {
         self.packets.is_empty() && self.control.is_empty() && self.compounds.is_empty()
     }
 
-    /// Appends to a peer's list; `false`: full.
-    pub(super) fn push(&mut self, peer: PeerIndex, list: &mut Pending, track: TrackIndex, packet: SendPacket) -> bool {
+    /// Appends to a peer's list. When the pool is full, the packet is dropped and counted.
+    pub(super) fn push(&mut self, peer: PeerIndex, list: &mut Pending, track: TrackIndex, packet: SendPacket) {
         if self.packets.len() >= PACKETS_MAX {
-            return false;
+            self.dropped += 1;
+            return;
         }
         let at = self.packets.len() as u32;
         self.packets.push(Queued { track: Some(track), packet, next: NIL });
@@ -84,7 +87,16 @@ impl Outbox {
             }
         }
         list.last = at;
-        true
+    }
+
+    /// A packet, or RTCP, that could not be sealed.
+    pub(super) const fn note_dropped(&mut self) {
+        self.dropped += 1;
+    }
+
+    /// Packets dropped so far.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// A peer whose packets are not all sealed yet.

@@ -5,14 +5,16 @@ use std::time::Instant;
 use tutti_forward::StreamMatch;
 use tutti_rtp::rtcp::twcc::TransportFeedbackBuilder;
 use tutti_rtp::{Extension, ExtensionMap, Ssrc};
-use tutti_transport::{Path, Proto, Transport, TransportId};
+use tutti_transport::{Counters, Path, Transport, TransportId};
 
 use super::demux::{Known, Source};
-use super::ids::{SubscriptionIndex, TrackIndex};
+use super::ids::{PeerIndex, SubscriptionIndex, TrackIndex};
 use super::limits::Spent;
+use super::memory::DataMemory;
 use super::observer::PathObserver;
 use super::outbox::Pending;
 use super::sources::SourceTable;
+use super::table::Entry;
 use crate::wheel::Timer;
 
 /// What an SSRC of the peer carries.
@@ -60,6 +62,25 @@ pub(super) struct Peer {
     pub(super) spent: Spent,
 }
 
+impl Entry for Box<Peer> {
+    type Key = TransportId;
+    type Place = PeerIndex;
+
+    fn key(&self) -> TransportId {
+        self.id
+    }
+}
+
+/// What a shard counts over all its peers.
+#[derive(Debug, Default)]
+pub(super) struct PeerTotals {
+    /// Peers whose handshake is not done.
+    pub(super) half_open: usize,
+    pub(super) data_memory: DataMemory,
+    /// What the transports of peers that are gone counted.
+    pub(super) gone: Counters,
+}
+
 /// Transport-wide arrival times of what the peer sends, and the timer of telling it.
 pub(super) struct Arrivals {
     pub(super) extension: u8,
@@ -101,11 +122,6 @@ impl Peer {
     /// The address that must stay known.
     pub(super) fn selected_source(&self) -> Option<Source> {
         self.path.map(|path| (path.proto, path.remote))
-    }
-
-    /// ICE-TCP connections that lead to the peer.
-    pub(super) fn connections(&self) -> impl Iterator<Item = Proto> {
-        self.known.addresses().map(|source| source.0).filter(|proto| proto.is_tcp())
     }
 
     /// The peer sends with these extension ids, and with transport-wide numbers if `transport_cc`.

@@ -17,7 +17,6 @@ use super::peer::Arrivals;
 use super::subscription::Stage;
 use super::track::{Origin, Track};
 use super::{REPORTER, ShardCore, TimerKey, arm};
-use crate::command::MediaEvent;
 
 /// Time between receiver reports while packets arrive (RFC 3550, section 6.2, allows less for video at these rates).
 pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
@@ -43,7 +42,7 @@ pub(super) const fn arrivals_interval(arrivals: &Arrivals) -> Duration {
 
 impl ShardCore {
     pub(super) fn take_rtcp(&mut self, now: Instant, index: PeerIndex, bytes: &mut [u8]) {
-        let Some(peer) = self.peers.get_mut(index.slot()) else { return };
+        let Some(peer) = self.peers.get_mut(index) else { return };
         // The transport counts what it cannot open.
         let Some(plain) = peer.transport.open_rtcp(bytes).ok().and_then(|length| bytes.get(..length)) else { return };
         self.metrics.rtcp_in += 1;
@@ -62,10 +61,10 @@ impl ShardCore {
     fn take_report(&mut self, now: Instant, index: PeerIndex, packet: &Packet<'_>) {
         match packet {
             Packet::SenderReport(report) => {
-                let incoming = self.peers.get(index.slot()).and_then(|peer| peer.incoming.get(report.info.ssrc));
+                let incoming = self.peers.get(index).and_then(|peer| peer.incoming.get(report.info.ssrc));
                 if let Some(incoming) = incoming
                     && let Some(Track { origin: Origin::Home { receive, .. }, .. }) =
-                        self.tracks.get_mut(incoming.track.slot())
+                        self.tracks.get_mut(incoming.track)
                 {
                     receive.handle_sender_report(now, report.info.ssrc, &report.info);
                     self.tell_followers(now, incoming.track);
@@ -85,21 +84,21 @@ impl ShardCore {
                 }
             }
             Packet::TransportFeedback(feedback) => {
-                if let Some(peer) = self.peers.get_mut(index.slot()) {
+                if let Some(peer) = self.peers.get_mut(index) {
                     peer.observer.on_feedback(feedback);
                 }
             }
             Packet::Remb(remb) => {
-                if let Some(peer) = self.peers.get_mut(index.slot()) {
+                if let Some(peer) = self.peers.get_mut(index) {
                     peer.observer.receiver_estimate_bps = remb.bitrate_bps;
                 }
             }
             Packet::Goodbye(goodbye) => {
                 for ssrc in goodbye.sources() {
-                    let incoming = self.peers.get(index.slot()).and_then(|peer| peer.incoming.get(ssrc));
+                    let incoming = self.peers.get(index).and_then(|peer| peer.incoming.get(ssrc));
                     if let Some(incoming) = incoming
                         && let Some(Track { origin: Origin::Home { receive, .. }, .. }) =
-                            self.tracks.get_mut(incoming.track.slot())
+                            self.tracks.get_mut(incoming.track)
                     {
                         receive.handle_bye(now, ssrc);
                         self.refresh_track(now, incoming.track);
@@ -122,23 +121,18 @@ impl ShardCore {
         ssrc: Ssrc,
         deal: impl FnOnce(&mut SendTrack, &Layers, &mut dyn FnMut(SendPacket)),
     ) {
-        let Some(peer) = self.peers.get_mut(index.slot()) else { return };
+        let Some(peer) = self.peers.get_mut(index) else { return };
         let Some(subscription_index) = peer.outgoing.get(ssrc) else { return };
-        let Some(subscription) = self.subscriptions.get_mut(subscription_index.slot()) else { return };
+        let Some(subscription) = self.subscriptions.get_mut(subscription_index) else { return };
         let Stage::Attached { track: track_index, send, .. } = &mut subscription.stage else { return };
-        let Some(track) = self.tracks.get(track_index.slot()) else { return };
-        let (outbox, metrics) = (&mut self.outbox, &mut self.metrics);
-        deal(send, track.layers(), &mut |packet| {
-            if !outbox.push(index, &mut peer.pending, *track_index, packet) {
-                metrics.dropped_unsent += 1;
-            }
-        });
+        let Some(track) = self.tracks.get(*track_index) else { return };
+        deal(send, track.layers(), &mut |packet| self.outbox.push(index, &mut peer.pending, *track_index, packet));
         self.after_change(now, subscription_index);
     }
 
     /// Sends a publisher what its track has to say: NACK and PLI that are due.
     pub(super) fn tell_publisher(&mut self, now: Instant, index: TrackIndex) {
-        let Some(track) = self.tracks.get_mut(index.slot()) else { return };
+        let Some(track) = self.tracks.get_mut(index) else { return };
         let Origin::Home { peer, receive, .. } = &mut track.origin else { return };
         loop {
             let mut bytes = [0; RTCP_BYTES_MAX];
@@ -149,14 +143,12 @@ impl ShardCore {
                 break;
             }
         }
-        while let Some(event) = receive.poll_event() {
-            self.events.push_back(MediaEvent::Forward(event));
-        }
+        self.events.forward(|| receive.poll_event());
         arm(&mut self.wheel, &mut track.timer, TimerKey::Track(index), now, receive.poll_timeout());
     }
 
     pub(super) fn expire_track(&mut self, now: Instant, index: TrackIndex, generation: u32) {
-        let Some(track) = self.tracks.get_mut(index.slot()) else { return };
+        let Some(track) = self.tracks.get_mut(index) else { return };
         if !track.timer.fire(generation) {
             return;
         }
@@ -175,19 +167,16 @@ impl ShardCore {
     }
 
     pub(super) fn expire_subscription(&mut self, now: Instant, index: SubscriptionIndex, generation: u32) {
-        let Some(subscription) = self.subscriptions.get_mut(index.slot()) else { return };
+        let Some(subscription) = self.subscriptions.get_mut(index) else { return };
         if !subscription.timer.fire(generation) {
             return;
         }
         self.blame = Some(subscription.peer);
         let Stage::Attached { track: track_index, send, .. } = &mut subscription.stage else { return };
-        let Some(peer) = self.peers.get_mut(subscription.peer.slot()).filter(|peer| peer.ready) else { return };
-        let Some(track) = self.tracks.get(track_index.slot()) else { return };
-        let (outbox, metrics) = (&mut self.outbox, &mut self.metrics);
+        let Some(peer) = self.peers.get_mut(subscription.peer).filter(|peer| peer.ready) else { return };
+        let Some(track) = self.tracks.get(*track_index) else { return };
         send.handle_timeout(now, track.layers(), |packet| {
-            if !outbox.push(subscription.peer, &mut peer.pending, *track_index, packet) {
-                metrics.dropped_unsent += 1;
-            }
+            self.outbox.push(subscription.peer, &mut peer.pending, *track_index, packet);
         });
         if let Some(info) = send.sender_report(now, track.layers()) {
             let mut bytes = [0; SENDER_REPORT_BYTES_MAX];
@@ -202,7 +191,7 @@ impl ShardCore {
     /// Tells a publisher when its packets arrived, so that its estimate can grow.
     pub(super) fn tell_arrivals(&mut self, now: Instant, index: PeerIndex, generation: u32) {
         self.blame = Some(index);
-        let Some(arrivals) = self.peers.get_mut(index.slot()).and_then(|peer| peer.arrivals.as_mut()) else { return };
+        let Some(arrivals) = self.peers.get_mut(index).and_then(|peer| peer.arrivals.as_mut()) else { return };
         if !arrivals.timer.fire(generation) {
             return;
         }
@@ -224,13 +213,13 @@ impl ShardCore {
     /// Sends a publisher its reception reports; the next ones are due when it sends on.
     pub(super) fn report_reception(&mut self, now: Instant, index: PeerIndex, generation: u32) {
         self.blame = Some(index);
-        let Some(peer) = self.peers.get_mut(index.slot()) else { return };
+        let Some(peer) = self.peers.get_mut(index) else { return };
         if !peer.report_timer.fire(generation) {
             return;
         }
         let mut blocks = ArrayVec::<ReportBlock, BLOCKS_MAX>::new();
         for track in &peer.tracks {
-            let Some(Track { origin: Origin::Home { receive, .. }, .. }) = self.tracks.get_mut(track.slot()) else {
+            let Some(Track { origin: Origin::Home { receive, .. }, .. }) = self.tracks.get_mut(*track) else {
                 continue;
             };
             for block in receive.report_blocks(now) {

@@ -2,7 +2,8 @@
 
 use tutti_forward::{SendTrack, SubscribeTrack, SubscriptionKey, TrackKey};
 
-use super::ids::{PeerIndex, TrackIndex};
+use super::ids::{PeerIndex, SubscriptionIndex, TrackIndex};
+use super::table::Entry;
 use crate::wheel::Timer;
 
 /// How far a subscription has come.
@@ -27,4 +28,13 @@ pub(super) struct Subscription {
     pub(super) track_key: TrackKey,
     pub(super) stage: Stage,
     pub(super) timer: Timer,
+}
+
+impl Entry for Subscription {
+    type Key = SubscriptionKey;
+    type Place = SubscriptionIndex;
+
+    fn key(&self) -> SubscriptionKey {
+        self.key
+    }
 }

@@ -1,14 +1,12 @@
 //! One track on this shard, and who gets it: published here, or replicated from another shard.
 
-use std::collections::BTreeMap;
-
 use tutti_forward::{LayerMask, Layers, PacketAt, ReceiveTrack, TrackKey};
 use tutti_id::ShardNumber;
 use tutti_rtp::MediaKind;
 
-use super::ids::{PeerIndex, SubscriptionIndex};
-use super::relay::LinkSender;
-use crate::metrics::ShardMetrics;
+use super::followers::Followers;
+use super::ids::{PeerIndex, SubscriptionIndex, TrackIndex};
+use super::table::Entry;
 use crate::wheel::Timer;
 
 /// Where the packets come from.
@@ -18,7 +16,7 @@ pub(super) enum Origin {
         peer: PeerIndex,
         receive: Box<ReceiveTrack>,
         /// Other shards with subscribers.
-        followers: Vec<Follower>,
+        followers: Followers,
     },
     /// The publisher is on another shard.
     Replica {
@@ -39,15 +37,6 @@ impl Origin {
             Self::Replica { layers, .. } => layers,
         }
     }
-}
-
-/// Another shard that follows a track of this one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Follower {
-    pub(super) shard: ShardNumber,
-    pub(super) wants: LayerMask,
-    /// Version of the state it has; `None` = none yet.
-    pub(super) told: Option<u32>,
 }
 
 /// A subscription in its track's list: all that a packet which is not for it needs to see.
@@ -95,30 +84,13 @@ impl Track {
     pub(super) fn wanted(&self) -> LayerMask {
         LayerMask(self.subscribers.iter().fold(0, |mask, subscriber| mask | subscriber.interest.0))
     }
-    /// Sends a copy of a packet to every shard that wants its layer.
-    pub(super) fn relay(
-        &self,
-        at: PacketAt,
-        links: &mut BTreeMap<ShardNumber, LinkSender>,
-        wakes: &mut Vec<ShardNumber>,
-        metrics: &mut ShardMetrics,
-    ) {
-        let Origin::Home { receive, followers, .. } = &self.origin else { return };
-        let mut followers = followers.iter().filter(|follower| follower.wants.contains(at.layer)).peekable();
-        if followers.peek().is_none() {
-            return;
-        }
-        let Some((copy, bytes)) = receive.layers().copy_of(at) else { return };
-        for follower in followers {
-            let Some(link) = links.get_mut(&follower.shard) else { continue };
-            if link.send_packet(self.key, &copy, bytes) {
-                metrics.relayed_out += 1;
-                if !wakes.contains(&follower.shard) {
-                    wakes.push(follower.shard);
-                }
-            } else {
-                metrics.relay_full += 1;
-            }
-        }
+}
+
+impl Entry for Track {
+    type Key = TrackKey;
+    type Place = TrackIndex;
+
+    fn key(&self) -> TrackKey {
+        self.key
     }
 }

@@ -19,8 +19,9 @@ use str0m::net::Protocol;
 pub use stun::stun_request;
 use tutti_forward::{ForwardCommand, ForwardEvent, LayerTarget, SubscriptionKey, TrackKey};
 use tutti_id::{RoomKey, ShardNumber};
+use tutti_media::batch::SendBatch;
 use tutti_media::plane::{Routing, ufrag_prefix};
-use tutti_media::shard::{Flushed, SendBatch, ShardConfig, ShardCore};
+use tutti_media::shard::{Flushed, ShardConfig, ShardCore};
 use tutti_media::{MediaCommand, MediaEvent};
 use tutti_transport::{
     Certificate, Channel, DtlsRole, Fingerprint, IceCredentials, LocalAddresses, OpenTransport, Path, Proto,

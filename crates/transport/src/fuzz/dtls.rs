@@ -43,7 +43,7 @@ pub fn dtls(start: Instant, data: &[u8]) {
         let mut sent = 0;
         while let Some(output) = transport.poll_output() {
             match output {
-                Output::Transmit(transmit) => {
+                Output::Transmit(transmit) | Output::Check(transmit) => {
                     assert_eq!((transmit.source, transmit.destination), (destination, source));
                     assert!(transmit.contents.len() <= crate::certificate::DATAGRAM_MAX);
                     sent += 1;

@@ -112,7 +112,7 @@ impl Play {
     fn drain(&mut self, caused_by: Option<Datagram<'_>>) {
         let mut bytes = 0;
         while let Some(output) = self.transport.poll_output() {
-            let Output::Transmit(transmit) = output else { continue };
+            let (Output::Transmit(transmit) | Output::Check(transmit)) = output else { continue };
             assert!(is_well_formed(&transmit.contents) || classify(&transmit.contents) == DatagramKind::Dtls);
             let known = self.proved.contains(&transmit.destination);
             assert!(known || (self.candidates && !self.lite), "a stranger is answered");

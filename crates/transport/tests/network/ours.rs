@@ -190,7 +190,8 @@ impl Endpoint for Ours {
     fn drain(&mut self, _now: Instant, send: &mut dyn FnMut(Packet)) -> Option<Instant> {
         while let Some(output) = self.transport.poll_output() {
             match output {
-                Output::Transmit(Transmit { proto, source, destination, contents }) => {
+                Output::Transmit(transmit) | Output::Check(transmit) => {
+                    let Transmit { proto, source, destination, contents } = transmit;
                     self.largest = self.largest.max(contents.len());
                     send(Packet { proto, source, destination, contents: contents.into_vec() });
                 }
