@@ -189,6 +189,18 @@ impl ReceiveTrack {
     /// Takes a packet of `stream`. What comes back is to be offered to the subscriptions, padding included: they close
     /// the gap it leaves. `None` = nothing to forward: a duplicate, too late, malformed; all counted.
     pub fn receive(&mut self, now: Instant, stream: StreamMatch, packet: &RtpPacket<'_>) -> Option<PacketAt> {
+        self.receive_waiting(now, now, stream, packet)
+    }
+
+    /// As [`ReceiveTrack::receive`], for a packet that `arrived` before it could be taken: its jitter is the network's,
+    /// not this machine's.
+    pub fn receive_waiting(
+        &mut self,
+        now: Instant,
+        arrived: Instant,
+        stream: StreamMatch,
+        packet: &RtpPacket<'_>,
+    ) -> Option<PacketAt> {
         if stream.repair {
             return self.receive_repair(now, stream.layer, packet);
         }
@@ -211,7 +223,7 @@ impl ReceiveTrack {
                 return None;
             }
         };
-        state.reception.arrived(now, index, packet.timestamp(), packet.payload().len(), state.rate_hz);
+        state.reception.arrived(arrived, index, packet.timestamp(), packet.payload().len(), state.rate_hz);
         self.note_arrival(now, layer, index);
         self.store(now, layer, index, packet, packet.payload())
     }

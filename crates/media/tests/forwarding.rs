@@ -51,6 +51,26 @@ fn audio_and_video_reach_every_subscriber() {
 }
 
 #[test]
+fn jitter_is_that_of_the_network() {
+    let mut world = World::new(1);
+    let [publisher] = world.connected([0]);
+    let mut microphone = Source::audio(&mut world, "0");
+    world.publish(publisher, &microphone);
+    // The shard is busy: every other packet is taken 8 ms after it arrived.
+    let mut late = false;
+    world.waits = Box::new(move |flight| {
+        late ^= flight.rtp().is_some();
+        if late { Duration::from_millis(8) } else { Duration::ZERO }
+    });
+    world.talk(publisher, &mut microphone, 6 * SECOND);
+    let jitter_ms = world.forward_events().find_map(|event| match event {
+        ForwardEvent::Upstream { quality, .. } => Some(quality.jitter_ms),
+        _ => None,
+    });
+    assert!(jitter_ms.is_some_and(|jitter_ms| jitter_ms < 0.5), "{jitter_ms:?}");
+}
+
+#[test]
 fn what_a_subscriber_lost_is_sent_again() {
     let mut world = World::new(1);
     let [publisher, subscriber] = world.connected([0; 2]);

@@ -37,10 +37,10 @@ struct Window {
 }
 
 impl Reception {
-    /// A packet of the stream itself arrived, padding and duplicates included.
+    /// A packet of the stream itself arrived at `at`, padding and duplicates included.
     pub(super) fn arrived(
         &mut self,
-        now: Instant,
+        at: Instant,
         index: u64,
         timestamp: RtpTimestamp,
         payload_len: usize,
@@ -55,7 +55,7 @@ impl Reception {
             return;
         }
         self.highest = Some(index);
-        self.measure_jitter(now, timestamp, rate_hz);
+        self.measure_jitter(at, timestamp, rate_hz);
     }
 
     /// The packet that arrived last was there already. Reports count it (RFC 3550, appendix A.3), windows do not.
@@ -80,13 +80,13 @@ impl Reception {
         *self = Self { bytes: self.bytes, quality, ..Self::default() };
     }
 
-    fn measure_jitter(&mut self, now: Instant, timestamp: RtpTimestamp, rate_hz: u32) {
+    fn measure_jitter(&mut self, at: Instant, timestamp: RtpTimestamp, rate_hz: u32) {
         // The packets of one picture share a timestamp and are paced: only the first of each tells of the network.
         if let Some((arrival, before)) = self.last {
             if timestamp == before {
                 return;
             }
-            let between = ticks(now.saturating_duration_since(arrival), rate_hz);
+            let between = ticks(at.saturating_duration_since(arrival), rate_hz);
             let difference =
                 u64::from((between.wrapping_sub(timestamp.distance_from(before) as u32) as i32).unsigned_abs());
             // A jump of the clock (unmute, new source) is no jitter.
@@ -94,7 +94,7 @@ impl Reception {
                 self.jitter_x16 = (self.jitter_x16 + difference).saturating_sub((self.jitter_x16 + 8) >> 4);
             }
         }
-        self.last = Some((now, timestamp));
+        self.last = Some((at, timestamp));
     }
 
     fn expected(&self) -> u64 {

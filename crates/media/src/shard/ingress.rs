@@ -154,7 +154,7 @@ impl ShardCore {
     fn take_track_packet(&mut self, now: Instant, index: TrackIndex, stream: StreamMatch, packet: &RtpPacket<'_>) {
         let Some(track) = self.tracks.get_mut(index) else { return };
         let Origin::Home { receive, .. } = &mut track.origin else { return };
-        let at = receive.receive(now, stream, packet);
+        let at = receive.receive_waiting(now, self.arrived, stream, packet);
         self.events.forward(|| receive.poll_event());
         let due = receive.poll_timeout();
         // Repairs that are due at once go out with this batch, not a timer's step later.

@@ -66,7 +66,7 @@ impl ShardCore {
                     && let Some(Track { origin: Origin::Home { receive, .. }, .. }) =
                         self.tracks.get_mut(incoming.track)
                 {
-                    receive.handle_sender_report(now, report.info.ssrc, &report.info);
+                    receive.handle_sender_report(self.arrived, report.info.ssrc, &report.info);
                     self.tell_followers(now, incoming.track);
                 }
                 report.blocks().for_each(|block| self.take_block(now, index, &block));
@@ -110,7 +110,8 @@ impl ShardCore {
     }
 
     fn take_block(&mut self, now: Instant, index: PeerIndex, block: &ReportBlock) {
-        self.serve(now, index, block.ssrc, |send, _, _| send.handle_report(now, block));
+        let arrived = self.arrived;
+        self.serve(now, index, block.ssrc, |send, _, _| send.handle_report(arrived, block));
     }
 
     /// Lets the subscription behind one of our SSRCs deal with what its receiver says, and sends what it answers.

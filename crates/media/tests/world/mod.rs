@@ -54,6 +54,8 @@ fn watched<R>(work: impl FnOnce() -> R) -> R {
 /// A datagram on its way.
 pub struct Flight {
     pub arrival: Instant,
+    /// How long it lies in the socket before it is taken.
+    pub waits: Duration,
     pub from_client: bool,
     pub source: SocketAddr,
     pub destination: SocketAddr,
@@ -80,6 +82,8 @@ pub struct World {
     pub events: Vec<MediaEvent>,
     /// Whether a datagram is lost. Every datagram is asked about once, when it is sent.
     pub loses: Box<dyn FnMut(&Flight) -> bool>,
+    /// How long a datagram from a client lies in the shard's socket, and all that come behind it.
+    pub waits: Box<dyn FnMut(&Flight) -> Duration>,
     routing: Routing,
     batch: SendBatch,
     flights: VecDeque<Flight>,
@@ -116,6 +120,7 @@ impl World {
             clients: Vec::new(),
             events: Vec::new(),
             loses: Box::new(|_| false),
+            waits: Box::new(|_| Duration::ZERO),
             routing: Routing::new(usize::from(shards), 500),
             batch: SendBatch::new(1 << 18),
             flights: VecDeque::new(),
@@ -257,7 +262,7 @@ impl World {
             }
             let deadlines = self.clients.iter().map(|client| client.deadline);
             let due = self.shards.iter().filter_map(ShardCore::poll_timeout);
-            let arrival = self.flights.front().map(|flight| flight.arrival);
+            let arrival = self.flights.front().map(|flight| flight.arrival + flight.waits);
             let next = deadlines.chain(due).chain(arrival).min().unwrap_or(end);
             if next > end {
                 self.now = end;
@@ -285,12 +290,14 @@ impl World {
 
     /// Hands everything that has arrived to where it goes.
     fn deliver(&mut self) {
-        while self.flights.front().is_some_and(|flight| flight.arrival <= self.now) {
+        while self.flights.front().is_some_and(|flight| flight.arrival + flight.waits <= self.now) {
             let Some(mut flight) = self.flights.pop_front() else { return };
             if flight.from_client {
                 let shard = usize::from(flight.destination.port() - shard_address(0).port());
                 let path = Path { proto: Proto::Udp, remote: flight.source, local: flight.destination };
-                watched(|| self.shards[shard].handle_datagram(self.now, path, &mut flight.bytes));
+                watched(|| {
+                    self.shards[shard].handle_waiting_datagram(self.now, flight.arrival, path, &mut flight.bytes)
+                });
             } else if let Some(client) = self.clients.iter_mut().find(|client| client.outside == flight.destination) {
                 client.receive(self.now, flight.source, &flight.bytes);
             }
@@ -308,6 +315,7 @@ impl World {
                         moved = true;
                         let flight = Flight {
                             arrival: self.now + DELAY,
+                            waits: Duration::ZERO,
                             from_client: false,
                             source: path.local,
                             destination: path.remote,
@@ -333,13 +341,15 @@ impl World {
             for client in &mut self.clients {
                 for (destination, bytes) in client.drain() {
                     moved = true;
-                    let flight = Flight {
+                    let mut flight = Flight {
                         arrival: self.now + DELAY,
+                        waits: Duration::ZERO,
                         from_client: true,
                         source: client.outside,
                         destination,
                         bytes,
                     };
+                    flight.waits = (self.waits)(&flight);
                     if !(self.loses)(&flight) {
                         self.flights.push_back(flight);
                     }
