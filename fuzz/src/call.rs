@@ -305,9 +305,10 @@ impl Call {
             }
             ForwardCommand::Unpublish(track) => drop(self.published.remove(&track)),
             ForwardCommand::Subscribe(subscribe) => {
-                let on = *self.subscribed.entry(subscribe.subscription).or_insert(id);
+                let on = *self.subscribed.entry(subscribe.section.subscription).or_insert(id);
                 assert_eq!(on, id, "a subscription on two transports");
-                assert!(!subscribe.formats.is_empty() && subscribe.rtx_ssrc != Some(subscribe.ssrc));
+                let section = &subscribe.section;
+                assert!(!section.formats.is_empty() && section.rtx_ssrc != Some(section.ssrc));
             }
             ForwardCommand::Unsubscribe(subscription) => drop(self.subscribed.remove(&subscription)),
             _ => {}

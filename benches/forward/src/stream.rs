@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tutti_forward::{Encoding, LayerMode, LayerTarget, PayloadFormat, PublishTrack, SubscribeTrack};
+use tutti_forward::{Encoding, LayerMode, LayerTarget, PayloadFormat, PublishTrack, SendSection, SubscribeTrack};
 use tutti_forward::{SubscriptionKey, TrackKey};
 use tutti_rtp::{
     AbsSendTime, AudioLevel, Codec, Extension, ExtensionMap, HeaderExtensions, MediaKind, RtpHeader, RtpTimestamp,
@@ -74,16 +74,18 @@ impl Stream {
 
     pub(crate) fn subscribe(&self, subscription: SubscriptionKey, track: TrackKey) -> SubscribeTrack {
         SubscribeTrack {
-            subscription,
             track,
-            mid: self.mid(),
-            ssrc: self.ssrc,
-            rtx_ssrc: self.rtx_ssrc,
-            formats: vec![self.format()],
-            extensions: extensions(),
-            cname: "PA_publisher".to_owned(),
+            section: SendSection {
+                subscription,
+                mid: self.mid(),
+                ssrc: self.ssrc,
+                rtx_ssrc: self.rtx_ssrc,
+                formats: vec![self.format()],
+                extensions: extensions(),
+                cname: "PA_publisher".to_owned(),
+                needs_padding: false,
+            },
             target: LayerTarget::ALL,
-            needs_padding: false,
         }
     }
 }

@@ -126,13 +126,11 @@ impl LayerTarget {
     pub const ALL: Self = Self { paused: false, spatial: 7, temporal: 7 };
 }
 
-/// A media section on which we send a track to one subscriber.
+/// A media section on which we send a track to one subscriber, as both sides agreed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubscribeTrack {
+pub struct SendSection {
     /// Name of the subscription.
     pub subscription: SubscriptionKey,
-    /// Track to send.
-    pub track: TrackKey,
     /// MID of the section, at most 16 bytes.
     pub mid: String,
     /// SSRC we send with; it stands in our description.
@@ -146,11 +144,20 @@ pub struct SubscribeTrack {
     pub extensions: ExtensionMap,
     /// Canonical name of the publisher's clock, as in our description (RFC 7022).
     pub cname: String,
-    /// What to send at first.
-    pub target: LayerTarget,
     /// The subscriber shows a track only when RTP arrives: send padding while there is none
     /// (docs/protocol.md#publishing).
     pub needs_padding: bool,
+}
+
+/// A track to send to one subscriber.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscribeTrack {
+    /// Track to send.
+    pub track: TrackKey,
+    /// Where to send it.
+    pub section: SendSection,
+    /// What to send at first.
+    pub target: LayerTarget,
 }
 
 /// What the control plane asks of forwarding. The transport it concerns is named beside it.

@@ -32,7 +32,7 @@ mod speaker;
 pub use clock::SourceClock;
 pub use command::{
     Encoding, ForwardCommand, ForwardEvent, LayerMode, LayerTarget, LegQuality, PayloadFormat, PublishTrack,
-    SubscribeTrack, SubscriptionKey, TrackKey,
+    SendSection, SubscribeTrack, SubscriptionKey, TrackKey,
 };
 pub use decode_target::{DecodeTarget, DecodeTargetSet};
 pub use error::ForwardError;

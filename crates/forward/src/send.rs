@@ -159,7 +159,8 @@ impl SendTrack {
             MediaKind::Audio => ResendConfig::AUDIO,
             MediaKind::Video => ResendConfig::VIDEO,
         };
-        let mut extensions_repeatable = subscribe.extensions;
+        let section = &subscribe.section;
+        let mut extensions_repeatable = section.extensions;
         extensions_repeatable.set(Extension::TransportCc, 0);
         extensions_repeatable.set(Extension::AbsSendTime, 0);
         let [s0, s1, r0, r1, t0, t1, t2, t3] = seed.to_le_bytes();
@@ -167,19 +168,19 @@ impl SendTrack {
         // late packet (RFC 3711, section 3.3.1).
         let first = |low, high| u64::from(u16::from_le_bytes([low, high]) >> 1);
         Self {
-            subscription: subscribe.subscription,
+            subscription: section.subscription,
             track: subscribe.track,
             kind,
             encrypted,
-            mid: subscribe.mid.clone(),
-            cname: subscribe.cname.as_str().into(),
-            ssrc: Ssrc(subscribe.ssrc),
-            rtx_ssrc: subscribe.rtx_ssrc.map(Ssrc),
+            mid: section.mid.clone(),
+            cname: section.cname.as_str().into(),
+            ssrc: Ssrc(section.ssrc),
+            rtx_ssrc: section.rtx_ssrc.map(Ssrc),
             first: first(s0, s1),
-            formats: subscribe.formats.clone(),
-            extensions: subscribe.extensions,
+            formats: section.formats.clone(),
+            extensions: section.extensions,
             extensions_repeatable,
-            needs_padding: subscribe.needs_padding,
+            needs_padding: section.needs_padding,
             routes: Routes::default(),
             layering: Layering::new(subscribe.target),
             current: None,

@@ -19,7 +19,8 @@ fn publish() -> PublishTrack {
 
 fn listener(formats: &[(Codec, u8)]) -> SubscribeTrack {
     let mut subscribe = subscribe(Codec::Opus, false);
-    subscribe.formats = formats.iter().map(|&(codec, payload_type)| format(codec, payload_type, None, true)).collect();
+    subscribe.section.formats =
+        formats.iter().map(|&(codec, payload_type)| format(codec, payload_type, None, true)).collect();
     subscribe
 }
 
@@ -65,7 +66,7 @@ fn encrypted_red_is_not_unpacked() {
     publish.encrypted = true;
     let mut node = Node::new(&publish);
     let mut subscribe = listener(&[(Codec::Opus, 109)]);
-    subscribe.ssrc = 5;
+    subscribe.section.ssrc = 5;
     let kind = node.receive.kind();
     let mut send = tutti_forward::SendTrack::new(node.now, &subscribe, kind, true, 9);
     send.refresh(node.now, node.receive.layers());

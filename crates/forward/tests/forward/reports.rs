@@ -202,7 +202,7 @@ fn downstream_quality_comes_from_receiver_reports() {
 fn a_subscriber_that_needs_packets_gets_padding_until_media_comes() {
     let mut node = Node::new(&publish_single(Codec::Vp8, LayerMode::Simulcast));
     let mut subscribe = subscribe(Codec::Vp8, true);
-    subscribe.needs_padding = true;
+    subscribe.section.needs_padding = true;
     node.add(&subscribe, 2);
     for _ in 0..50 {
         node.sleep(TICK);

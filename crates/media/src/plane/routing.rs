@@ -138,7 +138,7 @@ impl Routing {
                     ForwardCommand::Publish(section) => self.publish(transport, shard, section, &mut routed),
                     ForwardCommand::Unpublish(track) => self.unpublish(*track, &mut routed),
                     ForwardCommand::Subscribe(subscribe) => {
-                        self.subscribe(transport, shard, subscribe.subscription, subscribe.track, &mut routed);
+                        self.subscribe(transport, shard, subscribe.section.subscription, subscribe.track, &mut routed);
                     }
                     ForwardCommand::Unsubscribe(key) => self.unsubscribe(*key, &mut routed),
                     ForwardCommand::SetMuted(..) | ForwardCommand::SetTarget(..) => {}

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use tutti_forward::{
-    Encoding, ForwardCommand, LayerMode, LayerTarget, PayloadFormat, PublishTrack, SubscribeTrack, SubscriptionKey,
-    TrackKey,
+    Encoding, ForwardCommand, LayerMode, LayerTarget, PayloadFormat, PublishTrack, SendSection, SubscribeTrack,
+    SubscriptionKey, TrackKey,
 };
 use tutti_id::{RoomKey, ShardNumber};
 use tutti_rtp::{Codec, ExtensionMap, MediaKind};
@@ -126,16 +126,18 @@ fn publish(by: u32, track: u32, mid: &str) -> MediaCommand {
 
 fn subscribe(by: u32, subscription: u32, track: u32) -> MediaCommand {
     let subscribe = SubscribeTrack {
-        subscription: SubscriptionKey::new(ROOM, subscription),
         track: TrackKey::new(ROOM, track),
-        mid: "1".into(),
-        ssrc: 1000 + subscription,
-        rtx_ssrc: None,
-        formats: Vec::new(),
-        extensions: ExtensionMap::default(),
-        cname: "PA_publisher".to_owned(),
+        section: SendSection {
+            subscription: SubscriptionKey::new(ROOM, subscription),
+            mid: "1".into(),
+            ssrc: 1000 + subscription,
+            rtx_ssrc: None,
+            formats: Vec::new(),
+            extensions: ExtensionMap::default(),
+            cname: "PA_publisher".to_owned(),
+            needs_padding: false,
+        },
         target: LayerTarget::ALL,
-        needs_padding: false,
     };
     MediaCommand::Forward { transport: transport(by), command: ForwardCommand::Subscribe(Box::new(subscribe)) }
 }

@@ -121,14 +121,14 @@ impl ShardCore {
     }
 
     pub(super) fn subscribe(&mut self, now: Instant, peer_index: PeerIndex, subscribe: Box<SubscribeTrack>) {
-        if self.subscriptions.contains(subscribe.subscription) {
+        if self.subscriptions.contains(subscribe.section.subscription) {
             self.metrics.commands_ignored += 1;
             return;
         }
         let Some(peer) = self.peers.get_mut(peer_index) else { return };
-        let key = subscribe.subscription;
+        let key = subscribe.section.subscription;
         let track_key = subscribe.track;
-        let ssrcs = (Ssrc(subscribe.ssrc), subscribe.rtx_ssrc.map(Ssrc));
+        let ssrcs = (Ssrc(subscribe.section.ssrc), subscribe.section.rtx_ssrc.map(Ssrc));
         let index = self.subscriptions.insert(Subscription {
             key,
             peer: peer_index,

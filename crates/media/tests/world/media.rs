@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tutti_forward::{
-    Encoding, LayerMode, LayerTarget, PayloadFormat, PublishTrack, SubscribeTrack, SubscriptionKey, TrackKey,
+    Encoding, LayerMode, LayerTarget, PayloadFormat, PublishTrack, SendSection, SubscribeTrack, SubscriptionKey,
+    TrackKey,
 };
 use tutti_rtp::{Codec, Extension, ExtensionMap, MediaKind};
 
@@ -208,16 +209,18 @@ pub struct Sink {
 impl Sink {
     pub fn section(&self, subscription: SubscriptionKey, track: TrackKey) -> SubscribeTrack {
         SubscribeTrack {
-            subscription,
             track,
-            mid: self.mid.clone(),
-            ssrc: self.ssrc,
-            rtx_ssrc: self.rtx_ssrc,
-            formats: vec![self.kind.format()],
-            extensions: extensions(),
-            cname: "PA_publisher".to_owned(),
+            section: SendSection {
+                subscription,
+                mid: self.mid.clone(),
+                ssrc: self.ssrc,
+                rtx_ssrc: self.rtx_ssrc,
+                formats: vec![self.kind.format()],
+                extensions: extensions(),
+                cname: "PA_publisher".to_owned(),
+                needs_padding: false,
+            },
             target: self.target,
-            needs_padding: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One answer under construction: what each section for audio and video gets.
 
-use tutti_forward::{Encoding, SubscriptionKey};
+use tutti_forward::{Encoding, SendSection, SubscriptionKey};
 use tutti_rtp::{Codec, Extension, MediaKind};
 use tutti_sdp::{Direction, ExtensionMapping, Feedback, MediaSection, Payload, Rid, RidDirection, Simulcast};
 
@@ -10,7 +10,7 @@ use super::offered::{Fate, WantedMedia};
 use super::received::{self, Received};
 use super::section::{Incoming, Section};
 use super::sending::SendingTrack;
-use super::{Published, Refused, Role, SectionPolicy, Sends, Shared, Subscribed};
+use super::{Published, Refused, Role, SectionPolicy, Sends, Shared};
 
 /// An answer under construction.
 #[derive(Default)]
@@ -105,7 +105,7 @@ impl Answer {
         let Some(track) = shared.sending.get_mut(subscription) else { return };
         let usable = track.usable(formats, &shared.peer);
         let repairs = usable.iter().any(|format| format.rtx.is_some());
-        let agreed = Subscribed {
+        let agreed = SendSection {
             subscription,
             mid: answered.mid.clone().unwrap_or_default(),
             ssrc: 0,
@@ -115,13 +115,13 @@ impl Answer {
             cname: track.cname().to_owned(),
             needs_padding: shared.peer.needs_padding(),
         };
-        let same = |told: &Subscribed| {
+        let same = |told: &SendSection| {
             (&told.mid, &told.formats, told.extensions) == (&agreed.mid, &agreed.formats, agreed.extensions)
         };
         if track.changed || !track.told.as_ref().is_some_and(same) {
             // Another stream, another SSRC: forwarding starts it from its own numbers.
             let ssrcs = (shared.local.next_ssrc(), shared.local.next_ssrc());
-            let told = Subscribed { ssrc: ssrcs.0, rtx_ssrc: repairs.then_some(ssrcs.1), ..agreed };
+            let told = SendSection { ssrc: ssrcs.0, rtx_ssrc: repairs.then_some(ssrcs.1), ..agreed };
             track.ssrcs = Some(ssrcs);
             track.changed = false;
             track.told = Some(told.clone());

@@ -41,7 +41,7 @@ pub use peer::Peer;
 pub use policy::{CodecPolicy, SectionPolicy};
 pub use values::{
     Answered, Ended, LocalParameters, Need, OfferAnswered, Offered, OfferedSection, Outgoing, Published, Refused, Role,
-    Sends, Subscribed,
+    Sends,
 };
 
 /// The descriptions of one peer connection.

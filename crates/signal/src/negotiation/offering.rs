@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use livekit_protocol as proto;
-use tutti_forward::SubscriptionKey;
+use tutti_forward::{SendSection, SubscriptionKey};
 use tutti_rtp::MediaKind;
 use tutti_sdp::{Direction, MediaSection, Protocol, SessionDescription, Setup};
 use tutti_transport::{DtlsRole, IceCredentials};
 
 use super::format::{self, Format};
 use super::sending::{SendingTrack, common_codec};
-use super::{NegotiationError, OfferAnswered, Sends, Shared, Subscribed, extension, local, remote};
+use super::{NegotiationError, OfferAnswered, Sends, Shared, extension, local, remote};
 
 /// Mid of the section for data channels, which is the first one and never goes.
 const DATA_MID: &str = "0";
@@ -255,7 +255,7 @@ fn settle(shared: &mut Shared, section: &mut Section, answered: &MediaSection, b
         // It runs. Its formats could only change with another SSRC.
         return;
     }
-    let subscribed = Subscribed {
+    let subscribed = SendSection {
         subscription,
         mid: section.mid.clone(),
         ssrc,

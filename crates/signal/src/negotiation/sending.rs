@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tutti_forward::SubscriptionKey;
+use tutti_forward::{SendSection, SubscriptionKey};
 use tutti_rtp::{Codec, MediaKind};
 use tutti_sdp::{GroupSemantics, MediaSection, Msid, Source, SourceGroup};
 
 use super::format::Format;
-use super::{CodecPolicy, Outgoing, Peer, Subscribed};
+use super::{CodecPolicy, Outgoing, Peer};
 
 /// Longest canonical name, bytes.
 const CNAME_BYTES_MAX: usize = 255;
@@ -31,7 +31,7 @@ pub(super) struct SendingTrack {
     /// SSRCs on that section: media and retransmissions.
     pub(super) ssrcs: Option<(u32, u32)>,
     /// What forwarding was told last.
-    pub(super) told: Option<Subscribed>,
+    pub(super) told: Option<SendSection>,
 }
 
 impl Sending {

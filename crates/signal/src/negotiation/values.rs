@@ -1,8 +1,8 @@
 //! What goes into a connection and what comes out of it, other than policies and errors.
 
 use livekit_protocol as proto;
-use tutti_forward::{LayerTarget, PayloadFormat, PublishTrack, SubscribeTrack, SubscriptionKey, TrackKey};
-use tutti_rtp::{Codec, ExtensionMap, MediaKind};
+use tutti_forward::{PublishTrack, SendSection, SubscriptionKey, TrackKey};
+use tutti_rtp::{Codec, MediaKind};
 use tutti_transport::{Fingerprint, IceCredentials, RemoteParameters};
 
 /// Which peer connection of the client this is (docs/protocol.md#peer-connections).
@@ -111,50 +111,11 @@ pub struct Outgoing {
     pub playout_delay: bool,
 }
 
-/// A section on which we send, agreed by both sides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscribed {
-    /// Name of the subscription.
-    pub subscription: SubscriptionKey,
-    /// Name of the section.
-    pub mid: String,
-    /// SSRC we send with.
-    pub ssrc: u32,
-    /// SSRC of our retransmissions.
-    pub rtx_ssrc: Option<u32>,
-    /// Payload types that the client takes, in the order of [`Outgoing::codecs`].
-    pub formats: Vec<PayloadFormat>,
-    /// Extension ids.
-    pub extensions: ExtensionMap,
-    /// Canonical name of the publisher's clock, as described.
-    pub cname: String,
-    /// The client shows the track only when RTP arrives.
-    pub needs_padding: bool,
-}
-
-impl Subscribed {
-    /// The command for forwarding.
-    pub fn subscribe(self, track: TrackKey, target: LayerTarget) -> SubscribeTrack {
-        SubscribeTrack {
-            subscription: self.subscription,
-            track,
-            mid: self.mid,
-            ssrc: self.ssrc,
-            rtx_ssrc: self.rtx_ssrc,
-            formats: self.formats,
-            extensions: self.extensions,
-            cname: self.cname,
-            target,
-            needs_padding: self.needs_padding,
-        }
-    }
-}
-
 /// What an exchange settled on the sections on which we send.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sends {
     /// Ready to forward: new ones, and running ones whose payload types or extensions changed.
-    pub subscribed: Vec<Subscribed>,
+    pub subscribed: Vec<SendSection>,
     /// Lost their section, stop forwarding. They wait for another one; nothing else need be done.
     pub displaced: Vec<SubscriptionKey>,
     /// No codec in common. They stay out until removed, or added again with other codecs.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use livekit_protocol as proto;
-use tutti_forward::{ForwardCommand, LayerTarget, SubscriptionKey, TrackKey};
+use tutti_forward::{ForwardCommand, LayerTarget, SendSection, SubscribeTrack, SubscriptionKey, TrackKey};
 use tutti_id::RoomKey;
 use tutti_room::{Request, Subscribe, SubscriptionNumber, Target, TrackNumber};
 use tutti_rtp::{Codec, MediaKind};
@@ -12,7 +12,7 @@ use tutti_transport::TransportId;
 use super::codec_of;
 use super::links::Links;
 use super::outbox::Outbox;
-use crate::negotiation::{Outgoing, Sends, Subscribed};
+use crate::negotiation::{Outgoing, Sends};
 
 /// A track on its way to the client.
 struct Sent {
@@ -89,17 +89,18 @@ impl Subscriptions {
             let number = SubscriptionNumber(subscription.index());
             out.room(Request::SubscriptionFailed(number, proto::SubscriptionError::SeCodecUnsupported));
         }
-        for subscribed in sends.subscribed {
-            self.agreed(out, id, subscribed);
+        for section in sends.subscribed {
+            self.agreed(out, id, section);
         }
     }
 
     /// Both sides agreed on the section of a track: it flows.
-    fn agreed(&mut self, out: &mut Outbox, id: TransportId, subscribed: Subscribed) {
-        let number = SubscriptionNumber(subscribed.subscription.index());
+    fn agreed(&mut self, out: &mut Outbox, id: TransportId, section: SendSection) {
+        let number = SubscriptionNumber(section.subscription.index());
         let Some(sent) = self.sent.get_mut(&number) else { return };
         let first = !std::mem::replace(&mut sent.forwarding, true);
-        let subscribe = subscribed.subscribe(TrackKey::new(self.room, sent.track.0), layers(sent.target));
+        let (track, target) = (TrackKey::new(self.room, sent.track.0), layers(sent.target));
+        let subscribe = SubscribeTrack { track, section, target };
         out.forward(id, ForwardCommand::Subscribe(Box::new(subscribe)));
         if first {
             out.room(Request::Subscribed(number));

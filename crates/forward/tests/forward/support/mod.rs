@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tutti_forward::{
     Encoding, LayerMode, LayerTarget, PacketAt, PacketId, PayloadFormat, PublishTrack, ReceiveConfig, ReceiveTrack,
-    SubscribeTrack, SubscriptionKey, TrackKey,
+    SendSection, SubscribeTrack, SubscriptionKey, TrackKey,
 };
 use tutti_id::RoomKey;
 use tutti_rtp::rtcp::{self, Packet, Writer};
@@ -124,16 +124,18 @@ pub fn publish_single(codec: Codec, mode: LayerMode) -> PublishTrack {
 
 pub fn subscribe(codec: Codec, rtx: bool) -> SubscribeTrack {
     SubscribeTrack {
-        subscription: SubscriptionKey::new(RoomKey(7), 1),
         track: TRACK,
-        mid: "3".to_owned(),
-        ssrc: 0xABCD,
-        rtx_ssrc: rtx.then_some(0xABCE),
-        formats: vec![format(codec, 100, rtx.then_some(101), true)],
-        extensions: subscriber_extensions(),
-        cname: "PA_publisher".to_owned(),
+        section: SendSection {
+            subscription: SubscriptionKey::new(RoomKey(7), 1),
+            mid: "3".to_owned(),
+            ssrc: 0xABCD,
+            rtx_ssrc: rtx.then_some(0xABCE),
+            formats: vec![format(codec, 100, rtx.then_some(101), true)],
+            extensions: subscriber_extensions(),
+            cname: "PA_publisher".to_owned(),
+            needs_padding: false,
+        },
         target: LayerTarget::ALL,
-        needs_padding: false,
     }
 }
 

@@ -52,7 +52,7 @@ impl Subscriber {
             got: Vec::new(),
             ledger: BTreeMap::new(),
             reports: Vec::new(),
-            rtx_ssrc: subscribe.rtx_ssrc,
+            rtx_ssrc: subscribe.section.rtx_ssrc,
             stamp: 0,
         }
     }
