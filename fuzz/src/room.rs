@@ -94,7 +94,7 @@ impl Stage {
         }
         assert_eq!(arrives.participant_sid, sid);
         if let Some(Value::User(user)) = &arrives.value {
-            #[allow(deprecated, reason = "older clients read the inner fields")]
+            #[expect(deprecated, reason = "older clients read the inner fields")]
             let inner = (user.participant_identity.as_str(), user.participant_sid.as_str());
             assert_eq!(inner, (arrives.participant_identity.as_str(), sid));
         }
@@ -152,7 +152,7 @@ fn joiner(identity: &str, kind: proto::participant_info::Kind) -> Joiner {
 fn unstamp(packet: &mut proto::DataPacket, generated: bool) {
     packet.participant_identity.clear();
     packet.participant_sid.clear();
-    #[allow(deprecated, reason = "older clients read these fields")]
+    #[expect(deprecated, reason = "older clients read these fields")]
     {
         packet.kind = 0;
         if let Some(Value::User(user)) = &mut packet.value {

@@ -1,7 +1,6 @@
 //! An allocator that counts what a server allocates while it is at work. Owns the counters, not when they run.
 
-// A global allocator is an unsafe trait by nature; this one only counts and passes on.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts and passes on")]
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;

@@ -1,8 +1,7 @@
 //! The floor: the same packets, sealed under one key for each subscriber and handed to the kernel. No lookup, no
 //! state, no feedback; the messages for the kernel are prepared beforehand.
 
-// sendmmsg has no safe wrapper.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "sendmmsg has no safe wrapper")]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;

@@ -1,7 +1,6 @@
 //! CPU time of this thread, measured around what a server does and around nothing else.
 
-// The clock of a thread has no safe wrapper in the standard library.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "the clock of a thread has no safe wrapper in the standard library")]
 
 use std::time::Duration;
 

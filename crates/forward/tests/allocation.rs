@@ -20,7 +20,7 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-#[allow(unsafe_code, reason = "an allocator is unsafe by its nature; it only counts")]
+#[expect(unsafe_code, reason = "an allocator is unsafe by its nature; it only counts")]
 // SAFETY: every call is passed on to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

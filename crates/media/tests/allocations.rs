@@ -3,8 +3,7 @@
 //! Its own binary, because it replaces the allocator. Only what happens inside a shard is counted; the clients and the
 //! network around it allocate as they like.
 
-// A global allocator is an unsafe trait by nature; this one only counts and passes on.
-#![allow(unsafe_code, missing_docs)]
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts and passes on")]
 
 mod world;
 

@@ -26,7 +26,7 @@ fn participant(info: &mut proto::ParticipantInfo) {
     many::<proto::client_info::Capability>(&mut info.capabilities);
 }
 
-#[allow(deprecated, reason = "older clients read the layers beside the codecs")]
+#[expect(deprecated, reason = "older clients read the layers beside the codecs")]
 fn track(info: &mut proto::TrackInfo) {
     info.layers.iter_mut().for_each(layer);
     info.codecs.iter_mut().flat_map(|codec| &mut codec.layers).for_each(layer);

@@ -1,5 +1,5 @@
 //! What an idle transport holds and does: the memory of a connected one, allocations on the media path.
-#![allow(unsafe_code, reason = "a counting allocator is an unsafe trait")]
+#![expect(unsafe_code, reason = "a counting allocator is an unsafe trait")]
 
 mod network;
 

@@ -5,7 +5,7 @@
 
 // The system calls that matter here (recvmmsg, sendmmsg with control messages, epoll, eventfd, getifaddrs) have no
 // safe wrapper. Every block states why it is sound; no unsafe function is visible outside this folder.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
 mod address;
 mod affinity;

@@ -6,7 +6,7 @@
 
 // A ring of plain slots shared by two threads cannot be written without `unsafe`; the whole of it is in this file,
 // and each block names the invariant it rests on.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "slots that two threads share")]
 
 #[cfg(test)]
 mod tests;

@@ -45,7 +45,7 @@ impl Session {
             }
             Ask::StoreDataBlobRequest(request) => self.out.room(Request::StoreDataBlob(request)),
             Ask::GetDataBlobRequest(request) => self.out.room(Request::GetDataBlob(request)),
-            #[allow(deprecated, reason = "old clients still send it; the answer to AddTrack made it unnecessary")]
+            #[expect(deprecated, reason = "old clients still send it; the answer to AddTrack made it unnecessary")]
             Ask::UpdateLayers(_) => {}
         }
     }

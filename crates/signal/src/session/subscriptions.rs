@@ -136,7 +136,7 @@ fn codecs(info: &proto::TrackInfo, kind: MediaKind) -> Vec<Codec> {
 }
 
 fn is_stereo(info: &proto::TrackInfo) -> bool {
-    #[allow(deprecated, reason = "old clients say it with this field")]
+    #[expect(deprecated, reason = "old clients say it with this field")]
     let old = info.stereo;
     old || info.audio_features.contains(&(proto::AudioTrackFeature::TfStereo as i32))
 }

@@ -74,7 +74,7 @@ fn every_accepted_request_is_answered() {
 }
 
 #[test]
-#[allow(deprecated, reason = "older clients read the layers beside the codecs")]
+#[expect(deprecated, reason = "older clients read the layers beside the codecs")]
 fn values_of_newer_clients_do_not_silence_json() {
     let newer = 99;
     let layer = proto::VideoLayer { quality: newer, ..Default::default() };
