@@ -16,10 +16,10 @@ use super::ids::PeerIndex;
 
 /// Addresses that one peer may be known by; the oldest gives way. As many as its transport has paths: with fewer, the
 /// addresses of a peer with many paths would take turns here.
-const ADDRESSES_MAX: usize = PATHS_MAX;
+pub(super) const ADDRESSES_MAX: usize = PATHS_MAX;
 /// How long an address is held after the last authentic check from there. Peers check the path they use every 4 to 6 s
 /// (RFC 7675, section 5.1), browsers every 2.5 s; whoever moved to another address stops.
-const HELD_FOR: Duration = Duration::from_secs(15);
+pub(super) const HELD_FOR: Duration = Duration::from_secs(15);
 
 /// Where a datagram comes from, as far as the table cares.
 pub(super) type Source = (Proto, SocketAddr);

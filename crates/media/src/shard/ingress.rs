@@ -14,7 +14,7 @@ use super::track::Origin;
 use super::{ShardCore, TIMER_STEP, TimerKey, arm};
 
 /// SSRCs that one peer may have in its table; further ones are looked up with every packet.
-const INCOMING_MAX: usize = 256;
+pub(super) const INCOMING_MAX: usize = 256;
 
 impl ShardCore {
     /// `false`: it belongs to no peer.

@@ -13,7 +13,7 @@ use super::ids::{PeerIndex, TrackIndex};
 /// End of a list.
 const NIL: u32 = u32::MAX;
 /// Packets held at most; above, they are dropped and counted. The owner flushes long before.
-const PACKETS_MAX: usize = 1 << 16;
+pub(super) const PACKETS_MAX: usize = 1 << 16;
 /// Longest compound RTCP packet, bytes.
 const RTCP_BYTES_MAX: usize = 1200;
 

@@ -13,11 +13,11 @@ use crate::ring::{Consumer, Producer, ring};
 /// Longest descriptor and payload that cross, bytes: what fits a datagram on an Ethernet path.
 const PACKET_BYTES_MAX: usize = 1500;
 /// Packets on their way between two shards.
-const PACKETS_MAX: usize = 512;
+pub(super) const PACKETS_MAX: usize = 512;
 /// Wishes on their way.
-const WISHES_MAX: usize = 256;
+pub(super) const WISHES_MAX: usize = 256;
 /// Key-frame wishes in the backlog above which further ones are dropped: they are asked for again.
-const BACKLOG_MAX: usize = 1024;
+pub(super) const BACKLOG_MAX: usize = 1024;
 
 /// What comes down.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,7 @@
 //! What needs a look inside: a panic ends the peer that it happened to, and the tables forget it.
 
+mod promised;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,11 +13,11 @@ use tutti_transport::{
     TransportEvent, TransportId,
 };
 
-use super::demux::{Demux, Known};
-use super::ids::PeerIndex;
-use super::observer::PathObserver;
-use super::{ShardCommand, ShardConfig, ShardCore};
 use crate::command::MediaEvent;
+use crate::shard::demux::{Demux, Known};
+use crate::shard::ids::PeerIndex;
+use crate::shard::observer::PathObserver;
+use crate::shard::{ShardCommand, ShardConfig, ShardCore};
 
 fn core() -> (ShardCore, Instant) {
     let now = Instant::now();
