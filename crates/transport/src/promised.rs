@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use crate::certificate::DATAGRAM_MAX;
 use crate::data::{RECEIVE_MESSAGE_MAX, STREAMS_MAX};
+use crate::ice::{ASKED_AFTER, ASKED_EVERY};
 use crate::liveness::{DISCONNECTED_AFTER, FIRST_CHECK_WITHIN, GIVEN_UP_AFTER};
 use crate::transport::DTLS_WITHIN;
 use crate::{MAX_MESSAGE_SIZE, PATHS_MAX};
 
 #[test]
 fn the_clocks_are_those_of_the_page_about_networks() {
+    assert_eq!(ASKED_AFTER, Duration::from_secs(5));
+    assert_eq!(ASKED_EVERY, Duration::from_millis(2500));
     assert_eq!(DISCONNECTED_AFTER, Duration::from_secs(10));
     assert_eq!(GIVEN_UP_AFTER, Duration::from_secs(15));
 }

@@ -1,5 +1,5 @@
 //! The little of STUN (RFC 8489) that a server needs: reading binding requests and writing their answers for its side of
-//! ICE, and asking another server where it is itself.
+//! ICE, asking a peer whether it is there, and asking another server where it is itself.
 //!
 //! Borrows, allocates nothing, and never panics whatever the bytes. Knows no paths and no roles' consequences.
 
@@ -35,6 +35,9 @@ const INTEGRITY_LEN: usize = 20;
 /// What the CRC-32 of FINGERPRINT is combined with (RFC 8489, section 14.7).
 const FINGERPRINT_XOR: u32 = 0x5354_554e;
 
+/// What a check of ours says of the candidate that it would find: a peer-reflexive one (RFC 8445, section 5.1.2.1).
+const CHECK_PRIORITY: u32 = 110 << 24 | 0xff_ffff;
+
 /// The error that tells a peer to take the other role (RFC 8445, section 7.3.1.1).
 pub(crate) const ROLE_CONFLICT: u16 = 487;
 
@@ -49,6 +52,15 @@ impl IntegrityKey {
     /// The key of a short-term credential (RFC 8489, section 9.1).
     pub(crate) fn new(password: &str) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes()))
+    }
+
+    /// Numbers that only we can know beforehand, other ones for each `number`: a transaction and a tie-breaker.
+    pub(crate) fn draw(&self, number: u64) -> (TransactionId, [u8; 8]) {
+        let tag = hmac::sign(&self.0, &number.to_be_bytes());
+        let (mut transaction, mut tie_breaker) = ([0; 12], [0; 8]);
+        let drawn = transaction.iter_mut().chain(&mut tie_breaker);
+        drawn.zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        (TransactionId(transaction), tie_breaker)
     }
 
     /// The HMAC over a message whose length field says that it ends with MESSAGE-INTEGRITY.
@@ -169,13 +181,44 @@ pub(crate) fn success(transaction: TransactionId, source: SocketAddr, key: &Inte
         IpAddr::V6(ip) => (2, fill_masked(&mut value[4..], &ip.octets(), mask)),
     };
     value[1] = family;
-    answer(BINDING_SUCCESS, transaction, XOR_MAPPED_ADDRESS, &value[..4 + len], key)
+    message(BINDING_SUCCESS, transaction, &[(XOR_MAPPED_ADDRESS, &value[..4 + len])], key)
 }
 
 /// An error answer without reason phrase (RFC 8489, section 14.8).
 pub(crate) fn error(transaction: TransactionId, code: u16, key: &IntegrityKey) -> Contents {
     let value = [0, 0, (code / 100) as u8, (code % 100) as u8];
-    answer(BINDING_ERROR, transaction, ERROR_CODE, &value, key)
+    message(BINDING_ERROR, transaction, &[(ERROR_CODE, &value)], key)
+}
+
+/// A check of an agent that is controlled (RFC 8445, section 7.1): `names` are the peer's user name fragment and ours,
+/// `key` is of the peer's password.
+pub(crate) fn request(
+    transaction: TransactionId,
+    names: (&str, &str),
+    tie_breaker: [u8; 8],
+    key: &IntegrityKey,
+) -> Contents {
+    let username = format!("{}:{}", names.0, names.1);
+    let attributes: [(u16, &[u8]); 3] =
+        [(USERNAME, username.as_bytes()), (PRIORITY, &CHECK_PRIORITY.to_be_bytes()), (ICE_CONTROLLED, &tie_breaker)];
+    message(BINDING_REQUEST, transaction, &attributes, key)
+}
+
+/// Whether the datagram is the success that answers `transaction`, and authentic.
+pub(crate) fn answers(datagram: &[u8], transaction: TransactionId, key: &IntegrityKey) -> bool {
+    let integrity = || {
+        let mut attributes = attributes(datagram)?;
+        let is_answer = read_u16(datagram, 0)? == BINDING_SUCCESS && *datagram.get(8..20)? == transaction.0;
+        let integrity = attributes.find_map(|attribute| match attribute {
+            Some(Attribute { kind: MESSAGE_INTEGRITY, value, offset }) => Some((value, offset)),
+            _ => None,
+        });
+        integrity.filter(|_| is_answer)
+    };
+    integrity().is_some_and(|(value, offset)| {
+        let covered = datagram.get(..offset).unwrap_or_default();
+        verify_slices_are_equal(key.sign(covered).as_ref(), value).is_ok()
+    })
 }
 
 /// The value of XOR-MAPPED-ADDRESS (RFC 8489, section 14.2).
@@ -197,18 +240,21 @@ fn fill_masked(to: &mut [u8], octets: &[u8], mask: impl Iterator<Item = u8>) -> 
     octets.len()
 }
 
-/// An answer with one attribute of whole words, MESSAGE-INTEGRITY and FINGERPRINT.
-fn answer(kind: u16, transaction: TransactionId, attribute: u16, value: &[u8], key: &IntegrityKey) -> Contents {
+/// A message with these attributes, MESSAGE-INTEGRITY and FINGERPRINT.
+fn message(kind: u16, transaction: TransactionId, attributes: &[(u16, &[u8])], key: &IntegrityKey) -> Contents {
     const TRAILER_LEN: usize = 4 + INTEGRITY_LEN + 8;
-    let length = (4 + value.len() + TRAILER_LEN) as u16;
+    let body: usize = attributes.iter().map(|(_, value)| 4 + value.len().next_multiple_of(4)).sum();
     let mut message = Contents::new();
     message.extend_from_slice(&kind.to_be_bytes());
-    message.extend_from_slice(&length.to_be_bytes());
+    message.extend_from_slice(&((body + TRAILER_LEN) as u16).to_be_bytes());
     message.extend_from_slice(&COOKIE.to_be_bytes());
     message.extend_from_slice(&transaction.0);
-    message.extend_from_slice(&attribute.to_be_bytes());
-    message.extend_from_slice(&(value.len() as u16).to_be_bytes());
-    message.extend_from_slice(value);
+    for (kind, value) in attributes {
+        message.extend_from_slice(&kind.to_be_bytes());
+        message.extend_from_slice(&(value.len() as u16).to_be_bytes());
+        message.extend_from_slice(value);
+        message.resize(message.len().next_multiple_of(4), 0);
+    }
     let signature = key.sign(&message);
     message.extend_from_slice(&MESSAGE_INTEGRITY.to_be_bytes());
     message.extend_from_slice(&(INTEGRITY_LEN as u16).to_be_bytes());

@@ -1,18 +1,19 @@
 //! An ICE-lite agent (RFC 8445, section 2.5): answers authentic checks and sends where the peer nominates.
 //!
-//! Needs no timers and nothing per check but one HMAC each way. Before a peer has proved to know the password it gets
+//! Needs nothing per check but one HMAC each way, and a timer only for peers that do not check by themselves (`consent`). Before a peer has proved to know the password it gets
 //! no answer at all, and no answer is larger than its request.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::consent::Consent;
 use super::{Heard, KnownPaths};
 use crate::command::IceCredentials;
 use crate::path::{Datagram, Path, Proto, TcpConnection, Transmit};
 use crate::stun::{self, BindingRequest, IntegrityKey};
 
 /// Credentials of one ICE generation.
-struct Generation {
+pub(super) struct Generation {
     ufrag: String,
     key: IntegrityKey,
     /// The peer's fragment, once its description arrived. Its password is only for agents that send checks.
@@ -31,6 +32,14 @@ impl Generation {
         Self { ufrag: local.ufrag.clone(), key, remote_ufrag: None, nominated: false, restarted, revoked: false }
     }
 
+    pub(super) fn ufrag(&self) -> &str {
+        &self.ufrag
+    }
+
+    pub(super) fn key(&self) -> &IntegrityKey {
+        &self.key
+    }
+
     fn accepts(&self, request: &BindingRequest<'_>) -> bool {
         !self.revoked
             && self.ufrag == request.local_ufrag
@@ -47,6 +56,7 @@ pub(crate) struct LiteAgent {
     paths: KnownPaths,
     selected: Option<Path>,
     transmits: VecDeque<Transmit>,
+    consent: Consent,
     restarts_done: u32,
     credentials_revision: u32,
 }
@@ -60,13 +70,14 @@ impl LiteAgent {
             paths: KnownPaths::default(),
             selected: None,
             transmits: VecDeque::new(),
+            consent: Consent::default(),
             restarts_done: 0,
             credentials_revision: 0,
         }
     }
 
     pub(super) fn handle_stun(&mut self, now: Instant, datagram: &Datagram<'_>) -> Heard {
-        let Some(request) = BindingRequest::parse(datagram.contents) else { return Heard::Rejected };
+        let Some(request) = BindingRequest::parse(datagram.contents) else { return self.handle_answer(now, datagram) };
         let (is_current, key) = if self.current.accepts(&request) {
             (true, &self.current.key)
         } else {
@@ -99,6 +110,16 @@ impl LiteAgent {
         Heard::Authentic
     }
 
+    /// An answer to a question of ours renews the path that it came by.
+    fn handle_answer(&mut self, now: Instant, datagram: &Datagram<'_>) -> Heard {
+        let path = datagram.path();
+        if !self.paths.contains(&path) || !self.consent.takes(datagram.contents) {
+            return Heard::Rejected;
+        }
+        self.paths.record(path, now, self.selected);
+        Heard::Authentic
+    }
+
     /// Follows the latest nomination. The peer controls and nominates only what it selected itself, so comparing
     /// priorities would only delay a change of network.
     fn select(&mut self, path: Path, is_current: bool, nominated: bool) {
@@ -124,6 +145,7 @@ impl LiteAgent {
 
     pub(super) fn set_remote(&mut self, remote: &IceCredentials) {
         self.current.remote_ufrag = Some(remote.ufrag.clone());
+        self.consent.set_remote(remote);
     }
 
     pub(super) fn restart(&mut self, local: &IceCredentials) {
@@ -131,6 +153,7 @@ impl LiteAgent {
             return;
         }
         let before = std::mem::replace(&mut self.current, Generation::new(local, true));
+        self.consent.forget();
         // A generation under which nothing was nominated is of no use to anyone while an older one carries media.
         if self.previous.is_none() && !before.revoked {
             self.previous = Some(Box::new(before));
@@ -155,6 +178,22 @@ impl LiteAgent {
         if self.previous.take().is_some() {
             self.credentials_revision += 1;
         }
+    }
+
+    /// Asks a silent peer whether it is there.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        let due = self.poll_timeout().is_some_and(|deadline| deadline <= now);
+        if let Some(Path { proto, remote, local }) = self.selected
+            && due
+            && let Some(contents) = self.consent.ask(now, &self.current)
+        {
+            self.transmits.push_back(Transmit { proto, source: local, destination: remote, contents });
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let selected = self.selected?;
+        self.consent.poll_timeout(self.paths.last_heard(Some(selected))?)
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {

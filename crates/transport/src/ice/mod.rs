@@ -4,11 +4,13 @@
 //! (`liveness`) and does not see what else the paths carry.
 //!
 //! * `lite`: the server's usual half: it answers checks and follows the peer's nomination. A few hundred bytes, one
-//!   HMAC per check, no timers, no walks.
+//!   HMAC per check, no walks.
+//! * `consent`: the lite agent's questions to a peer that does not check by itself.
 //! * `full`: a full agent for the few peers that need one, around the agent of the `is` crate.
 //! * `candidate`: what may become of a trickled candidate.
 
 mod candidate;
+mod consent;
 mod full;
 mod lite;
 #[cfg(test)]
@@ -20,6 +22,8 @@ use crate::command::{IceCredentials, OpenTransport};
 use crate::path::{Datagram, LocalAddresses, Path, TcpConnection, Transmit};
 
 pub(crate) use candidate::{CandidateText, RemoteCandidate, read_candidate};
+#[cfg(test)]
+pub(crate) use consent::{ASKED_AFTER, ASKED_EVERY};
 use full::FullAgent;
 use lite::LiteAgent;
 
@@ -38,7 +42,7 @@ pub(crate) enum Heard {
 
 /// One agent of either kind.
 pub(crate) enum IceAgent {
-    /// Answers only.
+    /// Answers, and asks only who is silent.
     Lite(Box<LiteAgent>),
     /// Checks as well.
     Full(Box<FullAgent>),
@@ -126,15 +130,16 @@ impl IceAgent {
 
     /// Advances timers.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if let Self::Full(agent) = self {
-            agent.handle_timeout(now);
+        match self {
+            Self::Lite(agent) => agent.handle_timeout(now),
+            Self::Full(agent) => agent.handle_timeout(now),
         }
     }
 
     /// When `handle_timeout` is wanted.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self {
-            Self::Lite(_) => None,
+            Self::Lite(agent) => agent.poll_timeout(),
             Self::Full(agent) => agent.poll_timeout(),
         }
     }

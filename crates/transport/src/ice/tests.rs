@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::hmac;
 use is::stun::{StunMessage, TransId};
 
+use super::consent::{ASKED_AFTER, ASKED_EVERY};
 use super::lite::LiteAgent;
 use super::{Heard, PATHS_MAX};
 use crate::command::IceCredentials;
@@ -190,4 +191,80 @@ fn paths_are_bounded_and_the_selected_one_stays() {
     assert!(agent.paths().contains(&path(1)));
     assert!(agent.paths().contains(&path(999)));
     assert!(!agent.paths().contains(&path(100)));
+}
+
+/// The peer's answer to a question of ours, under its password.
+fn answer(question: &[u8], peer: &IceCredentials, path: Path) -> Vec<u8> {
+    let question = StunMessage::parse(question).unwrap();
+    let mut contents = vec![0; 256];
+    let message = StunMessage::binding_reply(question.trans_id(), path.local);
+    let len = message.to_bytes(Some(peer.pwd.as_bytes()), &mut contents, hmac_sha1).unwrap();
+    contents.truncate(len);
+    contents
+}
+
+fn arrive(agent: &mut LiteAgent, now: Instant, path: Path, contents: &[u8]) -> Heard {
+    agent.handle_stun(now, &Datagram { proto: path.proto, source: path.remote, destination: path.local, contents })
+}
+
+#[test]
+fn a_silent_peer_is_asked_until_it_answers() {
+    let (mut agent, ours, mut peer) = agent("aaaa");
+    let theirs = credentials("peer");
+    for nominate in [false, true] {
+        assert_eq!(peer.check(&mut agent, &ours, path(1), Check { nominate, ..PLAIN }), Heard::Authentic);
+        agent.poll_transmit();
+        assert_eq!(agent.poll_timeout(), None, "its description is not here yet");
+    }
+    agent.set_remote(&theirs);
+    let heard_at = peer.now;
+    assert_eq!(agent.poll_timeout(), Some(heard_at + ASKED_AFTER));
+    agent.handle_timeout(heard_at + ASKED_AFTER - Duration::from_millis(1));
+    assert!(agent.poll_transmit().is_none());
+
+    let mut questions = Vec::new();
+    for number in 0..3 {
+        let due = heard_at + ASKED_AFTER + number * ASKED_EVERY;
+        assert_eq!(agent.poll_timeout(), Some(due));
+        agent.handle_timeout(due);
+        agent.handle_timeout(due);
+        let question = agent.poll_transmit().unwrap();
+        assert_eq!((question.proto, question.destination), (Proto::Udp, path(1).remote));
+        assert!(agent.poll_transmit().is_none(), "one question at a time");
+        let message = StunMessage::parse(&question.contents).unwrap();
+        assert!(message.is_binding_request() && message.verify(theirs.pwd.as_bytes(), hmac_sha1));
+        assert_eq!(message.split_username(), Some(("peer", "aaaa")));
+        assert!(message.ice_controlled().is_some() && message.prio().is_some() && !message.use_candidate());
+        questions.push(question.contents);
+    }
+    assert!(questions[0] != questions[1] && questions[1] != questions[2]);
+
+    let now = heard_at + Duration::from_secs(11);
+    let right = answer(&questions[2], &theirs, path(1));
+    for (contents, from) in [
+        (answer(&questions[2], &credentials("else"), path(1)), path(1)),
+        (answer(&questions[0], &theirs, path(1)), path(1)),
+        (right.clone(), path(2)),
+        (questions[2].to_vec(), path(1)),
+    ] {
+        assert_eq!(arrive(&mut agent, now, from, &contents), Heard::Rejected);
+    }
+    assert_eq!(agent.paths().last_heard(agent.selected()), Some(heard_at));
+    assert_eq!(arrive(&mut agent, now, path(1), &right), Heard::Authentic);
+    assert_eq!(agent.paths().last_heard(agent.selected()), Some(now));
+    assert_eq!(arrive(&mut agent, now, path(1), &right), Heard::Rejected, "an answer counts once");
+    assert_eq!(agent.poll_timeout(), Some(now + ASKED_AFTER));
+}
+
+#[test]
+fn a_peer_is_asked_only_under_credentials_that_are_in_force() {
+    let (mut agent, ours, mut peer) = agent("aaaa");
+    agent.set_remote(&credentials("peer"));
+    peer.check(&mut agent, &ours, path(1), NOMINATING);
+    agent.restart(&credentials("bbbb"));
+    assert_eq!(agent.poll_timeout(), None);
+    agent.set_remote(&credentials("peer"));
+    assert!(agent.poll_timeout().is_some());
+    agent.revoke();
+    assert_eq!(agent.poll_timeout(), None);
 }
