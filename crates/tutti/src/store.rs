@@ -180,6 +180,9 @@ impl Desk {
     fn new(place: &Place) -> Result<Self, Box<dyn Error>> {
         let config = Config::load(&ServeFlags { config: place.config.clone(), ..Default::default() })?;
         let data = config.data.clone();
+        // The server need not have run before.
+        std::fs::create_dir_all(&data)
+            .map_err(|error| format!("cannot make the data folder {}: {error}", data.display()))?;
         Ok(Self { config, data, actor: Actor::local("command line") })
     }
 

@@ -380,7 +380,7 @@ impl Config {
             // Nothing is kept, so that any number of servers may run beside each other.
             data: PathBuf::new(),
             // Receivers are on this machine as well.
-            webhook: Webhook { private_addresses: true, ..Webhook::default() },
+            webhook: Webhook { api_key: DEV_KEY.to_owned(), private_addresses: true, ..Webhook::default() },
             rtc: Rtc { loopback: true, ..Rtc::default() },
             // One port is enough to remember, and several servers may run beside each other.
             http: Http { metrics: true, ..Http::default() },
