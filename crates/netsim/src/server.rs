@@ -381,6 +381,8 @@ impl Server {
                 RoomOutput::Media(command) => held.commands.push_back(command),
                 RoomOutput::Event(event) => held.events.take(event, &mut self.faults),
                 RoomOutput::Note(Note::Refused { identity, what: "reliable data", .. }) => self.stalled.push(identity),
+                // What was sent before the channels stood waits for 2 s, which a bad network may well take.
+                RoomOutput::Note(Note::Refused { what: "early data", .. }) => {}
                 RoomOutput::Note(Note::Refused { identity, what, why }) => {
                     self.faults.push(format!("{what} of {identity} refused: {why}"));
                 }

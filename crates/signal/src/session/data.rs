@@ -79,7 +79,7 @@ impl DataDown {
             self.waiting.pop_front();
             if !std::mem::replace(&mut self.told, true) {
                 let why = "the client's channels did not open in time; what was for it until then is lost".to_owned();
-                out.refused("reliable data", why);
+                out.refused("early data", why);
             }
         }
     }

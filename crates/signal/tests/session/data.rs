@@ -22,7 +22,7 @@ fn reliable_packets_wait_for_the_channels_lossy_ones_do_not() {
     session.send_data(later, Delivery::Lossy, Bytes::from_static(b"lossy"));
     session.send_data(later, Delivery::Reliable, Bytes::from_static(b"one"));
     let lost = drain(&mut session);
-    assert!(matches!(lost.as_slice(), [Output::Refused { what: "reliable data", .. }]), "the old one: {lost:?}");
+    assert!(matches!(lost.as_slice(), [Output::Refused { what: "early data", .. }]), "the old one: {lost:?}");
     session.send_data(later, Delivery::Reliable, Bytes::from_static(b"two"));
     for channel in [Channel::Reliable, Channel::Lossy] {
         session.handle_transport(later, publisher, TransportEvent::ChannelOpen(channel));
